@@ -1,0 +1,335 @@
+"""The typed description of a whole run: TOML or Python, one section a verb.
+
+    recipe = Recipe.open("tiny", ["train.video.steps=100"])     # a shipped name, or the path of a .toml file
+
+An unknown key is an error that names the nearest known one; a value out of range is an error that names the field, the value and
+what would do. The resolved recipe is saved beside whatever it made; the same recipe, seed and library give the same result.
+"""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from marey.errors import MareyError
+
+
+class Section(BaseModel):
+    """A section of a recipe: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change whenever a value in this section does."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Footage(Section):
+    """Where the footage lies, and how much of it is read."""
+
+    folder: str | None = None
+    """The folder of footage, searched with all below it. None: the sample footage is fetched and used."""
+    budget_seconds: float | None = Field(None, gt=0)
+    """Read at most this many seconds of video in all, chosen by content hash so that the choice is stable. None: everything."""
+    file_seconds: float | None = Field(None, gt=0)
+    """Read at most this many seconds from the start of each video. None: to its end."""
+    photos: int | None = Field(None, ge=0)
+    """Read at most this many photographs. None: all."""
+
+
+class Transitions(Section):
+    """Thresholds of the transition detector, on signatures of 64x36 luma; distances are in 0..1."""
+
+    cut: float = Field(0.5, gt=0, lt=1)
+    """Least confidence of a hard cut."""
+    gradual: float = Field(0.5, gt=0, lt=1)
+    """Least confidence of a dissolve, fade or wipe."""
+    longest_seconds: float = Field(2.5, gt=0, le=10)
+    """The longest gradual transition that is looked for."""
+
+
+class Curate(Section):
+    """One decode a source: transitions, clips and signals."""
+
+    shortest_seconds: float = Field(0.4, ge=0)
+    """Clips shorter than this are rejected (they stay in the catalog)."""
+    longest_seconds: float | None = Field(None, gt=0)
+    """Longer clips are divided evenly. None: a clip is a whole shot."""
+    text: bool = True
+    """Measure the text area of each clip (needs the 'ocr' extra; without it the signal is missing)."""
+    file_timeout_seconds: float = Field(600.0, gt=0)
+    """A source that takes longer is given up, and only that one."""
+    transitions: Transitions = Transitions()
+
+
+class Select(Section):
+    """A named query over signals. `drop` cuts a share from each signal's bad end; `min` and `max` are absolute."""
+
+    name: str = Field("selected", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    drop: dict[str, float] = {}
+    """Signal to percent, 0..100, of all ok clips, each signal alone; ties stay."""
+    min: dict[str, float] = {}
+    max: dict[str, float] = {}
+    allow_missing: bool = False
+    """Let clips pass whose signal could not be computed; otherwise that is an error."""
+    duplicates: Literal["keep", "drop"] = "drop"
+    """Drop: of each group of near-duplicates only the sharpest clip stays."""
+
+    @model_validator(mode="after")
+    def _percents(self) -> "Select":
+        for signal, percent in self.drop.items():
+            if not 0 <= percent < 100:
+                raise ValueError(f"drop.{signal} is {percent}: a percentage from 0 to under 100 would do")
+        return self
+
+
+class Windows(Section):
+    """The pieces of clips that a model is trained on: non-overlapping, of equal size."""
+
+    frames: int = Field(8, ge=2)
+    fps: float = Field(8.0, gt=0)
+    """Frames are taken at the whole stride of the source that comes nearest to this rate; the true rate is a condition."""
+    size: int = Field(64, ge=16)
+    """Height and width in pixels, after the largest centred square; a multiple of the autoencoder's factor."""
+    heldout_share: float = Field(0.2, gt=0, lt=1)
+    heldout_least: int = Field(24, ge=1)
+    """At least this many windows are held out, by whole groups of footage that share an origin or near-duplicates."""
+    most: int | None = Field(None, ge=1)
+    """At most this many windows in all, taken evenly from the clips. None: all."""
+
+
+class Autoencoder(Section):
+    """diffusers' AutoencoderKLTemporalDecoder in a small configuration, trained here."""
+
+    channels: tuple[int, ...] = (32, 64, 64)
+    """One a level; the factor is 2 ** (levels - 1); each a multiple of 32."""
+    layers: int = Field(1, ge=1)
+    latent_channels: int = Field(4, ge=1)
+    steps: int = Field(600, ge=1)
+    batch: int = Field(4, ge=1)
+    """Windows a step."""
+    lr: float = Field(1e-3, gt=0)
+    kl: float = Field(1e-6, ge=0)
+    decode_chunk: int = Field(8, ge=1)
+
+
+class Encode(Section):
+    """Selected clips to windows, and windows to latents, once."""
+
+    windows: Windows = Windows()
+    autoencoder: Autoencoder = Autoencoder()
+
+
+class Network(Section):
+    """The spatio-temporal UNet and its embedders."""
+
+    channels: tuple[int, ...] = (64, 128, 128)
+    """One a level, each a multiple of 32. All levels but the last attend."""
+    layers: int = Field(1, ge=1)
+    head_width: int = Field(32, ge=8)
+    context: int = Field(64, ge=8)
+    """Width of the cross-attention tokens."""
+    embed: int = Field(32, ge=8)
+    """Width of the sinusoid of each added condition (fps, motion bucket, noise augmentation)."""
+    text_tokens: int = Field(32, ge=4, le=77)
+
+
+class Stage(Section):
+    """One training stage, after the paper's table (svd.md §1.6)."""
+
+    steps: int = Field(200, ge=1)
+    batch: int = Field(8, ge=1)
+    """Pictures (image stage) or windows a step."""
+    lr: float = Field(3e-4, gt=0)
+    warmup: int = Field(20, ge=0)
+    p_mean: float = -1.2
+    p_std: float = Field(1.0, gt=0)
+    """log sigma is drawn from N(p_mean, p_std^2), once a clip."""
+    drop_condition: float = Field(0.1, ge=0, lt=1)
+    """Chance that a clip's token, and apart from it its conditioning frame, is zeroed."""
+    noise_aug_mean: float = -3.0
+    noise_aug_std: float = Field(0.5, ge=0)
+    """The conditioning frame gets pixel noise of log-normal strength (video stages)."""
+    ema: float = Field(0.995, ge=0, lt=1)
+    ema_warmup: bool = True
+    clip_norm: float = Field(1.0, gt=0)
+    checkpoint_every: int = Field(100, ge=1)
+    evaluate_every: int = Field(50, ge=1)
+    """Held-out loss at fixed sigmas every so many steps."""
+    quality_percent: float | None = Field(None, gt=0, le=100)
+    """Finetuning: use only this share of the training windows, those of the best clips by `quality_by`."""
+    quality_by: str = "sharpness"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+
+
+class Train(Section):
+    """The three training stages of one model."""
+
+    name: str = Field("tiny", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    """The model's folder under models/."""
+    network: Network = Network()
+    image: Stage = Stage()
+    video: Stage = Stage(p_mean=0.0)
+    finetune: Stage = Stage(p_mean=0.7, p_std=1.6, lr=1e-4)
+
+
+class Generate(Section):
+    """Animate held-out stills."""
+
+    steps: int = Field(12, ge=1)
+    solver: Literal["euler", "heun"] = "euler"
+    guidance: tuple[float, float] = (1.0, 2.0)
+    """From the first to the last frame, linearly."""
+    sigma_min: float = Field(0.002, gt=0)
+    sigma_max: float = Field(80.0, gt=0)
+    noise_aug: float = Field(0.02, ge=0)
+    windows: int | None = Field(None, ge=1)
+    """How many held-out windows are animated. None: all."""
+    batch: int = Field(8, ge=1)
+
+
+class Evaluate(Section):
+    """Generated videos against the true continuation."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    resamples: int = Field(1000, ge=100)
+    frechet_least: int = Field(64, ge=2)
+    """No Frechet distance under this many videos."""
+    frechet_dims: int = Field(16, ge=1, le=16)
+
+
+class Report(Section):
+    """The page."""
+
+    title: str = "Marey"
+    examples: int = Field(12, ge=1)
+    """How many kept, rejected and generated clips are shown at most, each."""
+    transitions: int = Field(12, ge=0)
+
+
+class Recipe(Section):
+    """The whole road, a section a verb."""
+
+    seed: int = Field(0, ge=0)
+    workers: int = Field(2, ge=0)
+    """Guarded processes that read footage; 0: this process reads it (unguarded)."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    footage: Footage = Footage()
+    curate: Curate = Curate()
+    select: Select = Select()
+    encode: Encode = Encode()
+    train: Train = Train()
+    generate: Generate = Generate()
+    evaluate: Evaluate = Evaluate()
+    report: Report = Report()
+
+    @classmethod
+    def open(cls, name: str | Path, overrides: Sequence[str] = ()) -> "Recipe":
+        """Read a recipe by path or by shipped name, and apply overrides such as `train.video.steps=100`.
+
+        Raises:
+            MareyError: no such recipe, no TOML, an unknown key, or a value that will not do.
+        """
+        path = find(name)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise MareyError(f"{path} is not valid TOML: {error}.") from error
+        return cls.of(table, overrides, str(path))
+
+    @classmethod
+    def of(cls, table: dict[str, Any], overrides: Sequence[str] = (), where: str = "the recipe") -> "Recipe":
+        """A recipe from a table as TOML gives it, after overrides."""
+        for override in overrides:
+            table = _overridden(table, override)
+        try:
+            return cls.model_validate(table)
+        except ValidationError as error:
+            raise MareyError(_explain(cls, error, where)) from error
+
+    def save(self, path: Path) -> None:
+        """Write every value, defaults too, as TOML."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_toml(self.model_dump(mode="json")), encoding="utf-8")
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    here = Path(__file__).parent
+    for folder in (here / "recipes", here.parents[1] / "recipes"):  # installed, and in a checkout
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {}
+
+
+def find(name: str | Path) -> Path:
+    """The file of a recipe given by path or by shipped name."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    recipes = shipped()
+    if str(name) in recipes:
+        return recipes[str(name)]
+    raise MareyError(f"There is no recipe {str(name)!r}: a .toml file, or one of {', '.join(recipes)}, would do.")
+
+
+def _overridden(table: dict[str, Any], override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise MareyError(f"The override {override!r} is not of the form section.key=value, such as train.video.steps=100.")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is a string
+    *sections, last = key.strip().split(".")
+    copy = json.loads(json.dumps(table))
+    place = copy
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise MareyError(f"The override {override!r} goes into {section!r}, which is a value, not a section.")
+    place[last] = value
+    return copy
+
+
+def _explain(recipe: type[BaseModel], error: ValidationError, where: str) -> str:
+    lines = []
+    for problem in error.errors():
+        path = [str(part) for part in problem["loc"]]
+        name = ".".join(path)
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(recipe, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.0)
+            lines.append(f"{name} is not a key{f'; the nearest is {near[0]!r}' if near else ''}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            said = f" is {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
+            lines.append(f"{name}{said}: {message[0].lower()}{message[1:]}")
+    return f"In {where}: " + "; ".join(lines) + "."
+
+
+def _known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _toml(table: dict[str, Any], prefix: str = "") -> str:
+    values = {key: value for key, value in table.items() if not isinstance(value, dict) and value is not None}
+    tables = {key: value for key, value in table.items() if isinstance(value, dict)}
+    # JSON's strings, numbers, booleans and lists of them are TOML's too.
+    text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
+    if prefix and (values or not tables):
+        text = f"[{prefix}]\n{text}\n"
+    elif values:
+        text += "\n"
+    return text + "".join(_toml(value, f"{prefix}.{key}" if prefix else key) for key, value in tables.items())
