@@ -1,0 +1,5 @@
+"""`python -m marey` is `marey`."""
+
+from marey.cli import main
+
+main()

@@ -1,0 +1,266 @@
+"""The road from a recipe: samples, curate, select, encode, train, generate, evaluate, report.
+
+Every step is resumable by itself; here each is keyed by the step before it and by its own settings, so that a second run calls
+nothing twice. What a step took is written to `runs/NAME/steps.json`.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import marey
+from marey.catalog import Library
+from marey.errors import MareyError
+from marey.progress import Progress, silent
+from marey.recipe import Recipe
+
+STEPS = ("samples", "curate", "select", "encode", "train", "generate", "evaluate", "report")
+
+
+@dataclass(frozen=True)
+class Road:
+    """Where a run ended: its folder, its report, and what each step took."""
+
+    library: str
+    run: str
+    report: str
+    steps: list[dict[str, Any]]
+    """One a step: step, status (done | kept), seconds and peak_mb of the time it was done, result."""
+
+
+def run(recipe: Recipe, library: Path, *, name: str = "tiny", progress: Progress = silent) -> Road:
+    """Go the whole road of `recipe` in `library`, from where it was left.
+
+    Raises:
+        MareyError: a step cannot be done; the sentence says what would do. Whatever was finished before stays.
+    """
+    library = Path(library).expanduser().resolve()
+    folder = library / "runs" / name
+    if recipe.footage.folder is None:
+        footage = library.parent / "footage" if library.name == "library" else library / "footage"
+    else:
+        footage = Path(recipe.footage.folder).expanduser()
+        if not footage.exists():
+            raise MareyError(f"footage.folder is {str(footage)!r}, which is not there: a folder of footage would do.")
+    steps = _Steps(folder, progress)
+
+    if recipe.footage.folder is None:
+        steps.do("samples", str(recipe.seed), lambda: samples(footage, seed=recipe.seed, progress=progress), _made(footage))
+
+    from marey.curate import curate
+
+    # The folder is looked through each time: a new file is new work. The ledger keeps it from being more than that.
+    steps.do(
+        "curate",
+        None,
+        lambda: curate(
+            footage,
+            library,
+            footage_settings=recipe.footage,
+            settings=recipe.curate,
+            workers=recipe.workers,
+            progress=progress,
+        ),
+    )
+    recipe.save(folder / "recipe.toml")
+    with Library.open(library, write=True) as store:
+        steps.key(_digest(store))
+        _select_to_report(recipe, store, folder, steps, progress)
+    return Road(str(library), str(folder), str(folder / "report" / "index.html"), steps.ended)
+
+
+def samples(out: Path, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
+    """Fetch the sample footage, and make the footage that Marey makes itself (worlds), into `out`.
+
+    Returns: the files, with licence, source and credit of each.
+    """
+    from marey.samples import fetch
+    from marey.worlds.footage import make
+
+    out = Path(out).expanduser()
+    fetched = fetch(out, progress=progress)
+    made = make(out, out, seed=seed, progress=progress)
+    return {"folder": str(out), "fetched": [_plain(sample) for sample in fetched], "made": [path.name for path in made]}
+
+
+def _select_to_report(recipe: Recipe, store: Library, folder: Path, steps: "_Steps", progress: Progress) -> None:
+    from marey.catalog import publish, select
+    from marey.evaluate import evaluate
+    from marey.generate.generate import generate
+    from marey.report import report
+    from marey.train import encode, train
+
+    name = recipe.select.name
+
+    def choose() -> Any:
+        chosen = select(store, recipe.select, progress=progress)
+        with contextlib.suppress(ImportError):  # the catalog is published where pyarrow is; `marey doctor` says where it is not
+            publish(store)
+        return {"selection": chosen.name, "clips": len(chosen.clips), "hash": chosen.hash}
+
+    steps.do("select", recipe.select.fingerprint(), choose)
+    steps.do(
+        "encode",
+        recipe.encode.fingerprint() + str(recipe.seed),
+        lambda: encode(
+            store, recipe.encode, name, seed=recipe.seed, run_folder=folder, device=recipe.device, progress=progress
+        ),
+    )
+    steps.do(
+        "train",
+        recipe.train.fingerprint() + str(recipe.seed),
+        lambda: train(
+            store, folder, recipe.train, recipe.encode, name, seed=recipe.seed, device=recipe.device, progress=progress
+        ),
+        lambda: (store.path / "models" / recipe.train.name / "model_index.json").is_file(),
+    )
+    steps.do(
+        "generate",
+        recipe.generate.fingerprint() + str(recipe.seed),
+        lambda: generate(
+            store,
+            folder,
+            store.path / "models" / recipe.train.name,
+            recipe.generate,
+            selection=name,
+            seed=recipe.seed,
+            device=recipe.device,
+            progress=progress,
+        ),
+        lambda: (folder / "samples" / "videos.safetensors").is_file(),
+    )
+    steps.do(
+        "evaluate",
+        recipe.evaluate.fingerprint() + str(recipe.seed),
+        lambda: evaluate(store, folder, recipe.evaluate, selection=name, seed=recipe.seed, progress=progress),
+        lambda: (folder / "metrics.json").is_file(),
+    )
+    steps.do(
+        "report",
+        recipe.report.fingerprint(),
+        lambda: report(store, folder, recipe.report, selection=name, progress=progress),
+        lambda: (folder / "report" / "index.html").is_file(),
+    )
+
+
+class _Steps:
+    """The steps of one run, each keyed by all that came before it, written to steps.json after each."""
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._file = folder / "steps.json"
+        self._progress = progress
+        self._key = marey.__version__
+        self._known: dict[str, dict[str, Any]] = {}
+        self.ended: list[dict[str, Any]] = []
+        if self._file.is_file():
+            self._known = {row["step"]: row for row in json.loads(self._file.read_text(encoding="utf-8"))}
+
+    def key(self, digest: str) -> None:
+        """Mix what the steps so far have made into the key of all that follow."""
+        self._key = hashlib.sha256(f"{self._key} {digest}".encode()).hexdigest()[:16]
+
+    def do(self, step: str, settings: str | None, work: Callable[[], Any], made: Callable[[], bool] = lambda: True) -> None:
+        """Do `work` unless it was done with these settings after the same steps, and what it made is still there.
+
+        `settings` None: the work is called each time and finds out by itself what is missing.
+        """
+        if settings is not None:
+            self.key(f"{step} {settings}")
+            known = self._known.get(step)
+            if known and known["key"] == self._key and known["status"] == "done" and made():
+                self.ended.append({**known, "status": "kept"})
+                self._progress(f"{step}: already done", 1, 1)
+                return
+        before = self._known.get(step, {})
+        again = settings is None and before.get("status") == "done"
+        goes_on = before.get("status") == "interrupted" and before.get("key") == (self._key if settings is not None else "")
+        row: dict[str, Any] = {"step": step, "key": self._key if settings is not None else "", "status": "interrupted"}
+        started, result, meter = time.monotonic(), None, Meter()
+        try:
+            with meter:
+                result = _plain(work())
+            row["status"] = "done"
+        finally:
+            row["seconds"] = round(time.monotonic() - started + (before.get("seconds", 0) if goes_on else 0), 2)
+            row["peak_mb"] = meter.peak_mb
+            row["result"] = result
+            if again and row["status"] == "done" and row["seconds"] < before["seconds"]:
+                # A look that found nothing new is not what the step took.
+                row["seconds"], row["peak_mb"] = before["seconds"], before["peak_mb"]
+            self._known[step] = row
+            self._write()
+        self.ended.append(row)
+
+    def _write(self) -> None:
+        rows = [self._known[step] for step in STEPS if step in self._known]
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        part = self._file.with_suffix(".json.tmp")
+        part.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(part, self._file)
+
+
+class Meter:
+    """The peak of the memory that this process and its children hold, sampled; a context."""
+
+    def __init__(self, every: float = 0.25) -> None:
+        self.peak_mb: int | None = None
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Meter":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        try:
+            import psutil  # comes with the extra 'train'
+        except ImportError:
+            return
+        me = psutil.Process()
+        while True:
+            held = 0
+            for process in [me, *me.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    held += process.memory_info().rss
+            self.peak_mb = max(self.peak_mb or 0, held // 2**20)
+            if self._stop.wait(self._every):
+                return
+
+
+def _digest(store: Library) -> str:
+    """A hash of all that is known of the clips, in a fixed order."""
+    hasher = hashlib.sha256()
+    for query in (
+        "select id, status from clips order by id",
+        "select clip, name, version, value, data, status from signals order by clip, name",
+        "select clip, captioner, text, status from captions order by clip, captioner",
+        "select id, license, source, credit, origin, status from footage order by id",
+    ):
+        for row in store.rows(query):
+            hasher.update(json.dumps(list(row.values()), default=str).encode())
+    return hasher.hexdigest()
+
+
+def _made(footage: Path) -> Callable[[], bool]:
+    return lambda: (footage / "LICENCES.json").is_file() and all(
+        (footage / name).is_file() for name in json.loads((footage / "LICENCES.json").read_text(encoding="utf-8"))
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A result as JSON can hold it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    return json.loads(json.dumps(value, default=str))
