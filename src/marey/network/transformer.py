@@ -1,0 +1,174 @@
+"""The spatio-temporal transformer: attention among the pixels of a frame, then among the frames of a pixel, mixed.
+
+Tokens are (B, T, P, C), P = H*W pixels; which of T and P is attended over is a matter of views.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from marey.network.config import GROUPS
+from marey.network.resblock import Clips, Mixer
+
+
+def sinusoid(values: Tensor, width: int) -> Tensor:
+    """Cosines, then sines, of the values at `width` / 2 frequencies from 1 down to 1/10000 (never scaled): (N,) -> (N, width).
+
+    Computed in float32 whatever the dtype of the values, as diffusers does; `width` is even.
+    """
+    half = width // 2
+    exponent = -math.log(10000) * torch.arange(half, dtype=torch.float32, device=values.device) / half
+    angles = values.float()[:, None] * torch.exp(exponent)
+    return torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1)
+
+
+class Embedding(nn.Module):
+    """Linear, SiLU, Linear."""
+
+    def __init__(self, in_width: int, width: int, out_width: int | None = None) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(in_width, width)
+        self.linear_2 = nn.Linear(width, out_width or width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear_2(functional.silu(self.linear_1(x)))
+
+
+class Attention(nn.Module):
+    """Multi-head attention without bias in the projections in, with one in the projection out."""
+
+    def __init__(self, width: int, heads: int, context: int | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_k = nn.Linear(context or width, width, bias=False)
+        self.to_v = nn.Linear(context or width, width, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """x: (N, L, C). context: (N, M, D), or None for attention of x to itself."""
+        source = x if context is None else context
+        q, k, v = (self._split(y) for y in (self.to_q(x), self.to_k(source), self.to_v(source)))  # (N, heads, L, d)
+        return self.to_out[0](functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+    def over_time(self, x: Tensor) -> Tensor:
+        """Attention among the frames of each pixel: x (B, T, P, C)."""
+        batch, frames, pixels, width = x.shape
+
+        def sequences(y: Tensor) -> Tensor:  # (B, T, P, C) -> (B*P*heads, T, d)
+            y = y.view(batch, frames, pixels * self.heads, width // self.heads)
+            return y.transpose(1, 2).reshape(-1, frames, width // self.heads)
+
+        q, k, v = (sequences(y) for y in (self.to_q(x), self.to_k(x), self.to_v(x)))
+        # Thousands of sequences of a few frames: on a CPU plain products win over the fused kernel.
+        weights = torch.softmax(torch.bmm(q * q.shape[-1] ** -0.5, k.transpose(1, 2)), dim=-1)
+        y = torch.bmm(weights, v).view(batch, pixels * self.heads, frames, -1).transpose(1, 2)
+        return self.to_out[0](y.reshape(batch, frames, pixels, width))
+
+    def of_one_token(self, context: Tensor) -> Tensor:
+        """What every query gets from a context of one token, (B, 1, D) -> (B, 1, C): the softmax over one key is 1."""
+        return self.to_out[0](self.to_v(context))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class GEGLU(nn.Module):
+    """A linear layer of which one half gates the other (arXiv 2002.05202)."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(width, 2 * inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, gate = self.proj(x).chunk(2, dim=-1)
+        return x * functional.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    """GEGLU of four times the width, and back."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.net = nn.ModuleList([GEGLU(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net[2](self.net[0](x))
+
+
+class TransformerBlock(nn.Module):
+    """Attention among pixels, attention to the context, feed-forward; each after a layer normalisation, each added."""
+
+    def __init__(self, width: int, heads: int, context: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attn1 = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.attn2 = Attention(width, heads, context)
+        self.norm3 = nn.LayerNorm(width)
+        self.ff = FeedForward(width)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """x: (B, T, P, C). context: (B, N, D)."""
+        x = x + self.attend(self.norm1(x))
+        x = self.to_context(x, context)
+        return x + self.ff(self.norm3(x))
+
+    def attend(self, x: Tensor) -> Tensor:
+        return self.attn1(x.flatten(0, 1)).view_as(x)
+
+    def to_context(self, x: Tensor, context: Tensor) -> Tensor:
+        """Every pixel of every frame asks the context of its clip, so that keys and values are made once a clip."""
+        if context.shape[1] == 1:
+            return x + self.attn2.of_one_token(context)[:, None]
+        return x + self.attn2(self.norm2(x).flatten(1, 2), context).view_as(x)
+
+
+class TemporalTransformerBlock(TransformerBlock):
+    """The same among the frames of each pixel, after a feed-forward of its own."""
+
+    def __init__(self, width: int, heads: int, context: int) -> None:
+        super().__init__(width, heads, context)
+        self.norm_in = nn.LayerNorm(width)
+        self.ff_in = FeedForward(width)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """x: (B, T, P, C). context: (B, N, D)."""
+        return super().forward(x + self.ff_in(self.norm_in(x)), context)
+
+    def attend(self, x: Tensor) -> Tensor:
+        return self.attn1.over_time(x)
+
+
+class SpatioTemporalTransformer(nn.Module):
+    """`layers` pairs of a spatial and a temporal block, each pair mixed (svd.md §1.2, A)."""
+
+    def __init__(self, width: int, heads: int, context: int, layers: int = 1) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(GROUPS, width, eps=1e-6)
+        self.proj_in = nn.Linear(width, width)
+        self.transformer_blocks = nn.ModuleList(TransformerBlock(width, heads, context) for _ in range(layers))
+        self.temporal_transformer_blocks = nn.ModuleList(
+            TemporalTransformerBlock(width, heads, context) for _ in range(layers)
+        )
+        self.time_pos_embed = Embedding(width, 4 * width, width)
+        self.time_mixer = Mixer()
+        self.proj_out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Tensor, clips: Clips) -> Tensor:
+        """x: (B*T, C, H, W) channels-last. context: (B, N, D)."""
+        _, channels, height, width = x.shape
+        tokens = self.norm(x).permute(0, 2, 3, 1).reshape(clips.batch, clips.frames, height * width, channels)
+        tokens = self.proj_in(tokens)
+        if not clips.only_stills:
+            number = torch.arange(clips.frames, device=x.device)
+            place = self.time_pos_embed(sinusoid(number, channels).to(tokens.dtype))[:, None]  # (T, 1, C)
+            share = self.time_mixer.temporal(clips)[..., None, None].to(tokens.dtype)  # (1 or B, 1 or T, 1, 1)
+        for spatial, temporal in zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True):
+            tokens = spatial(tokens, context)
+            if not clips.only_stills:
+                tokens = torch.lerp(tokens, temporal(tokens + place, context), share)
+        tokens = self.proj_out(tokens).view(-1, height, width, channels)
+        return x + tokens.permute(0, 3, 1, 2)

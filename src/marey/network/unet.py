@@ -1,0 +1,255 @@
+"""Stable Video Diffusion's UNet at any width, with the state-dict keys of diffusers' UNetSpatioTemporalConditionModel.
+
+One clip's way through it (arXiv 2311.15127, section 3 and appendix D; svd.md §1.2):
+
+    conv_in -> levels down, each [R, A] x layers and a halving -> R, A, R -> levels up, each [R, A] x (layers + 1) -> conv_out
+
+R is a spatio-temporal residual block (`resblock`), A a spatio-temporal transformer (`transformer`). The image stage runs the same
+class with T = 1 and `image_only` = 1, which leads past everything temporal.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from marey.errors import MareyError
+from marey.network.config import GROUPS, UNetConfig
+from marey.network.resblock import Clips, SpatioTemporalResBlock
+from marey.network.transformer import Embedding, SpatioTemporalTransformer, sinusoid
+
+__all__ = ["SpatioTemporalUNet", "UNetConfig", "fresh"]
+
+# Epsilons of the residual blocks' normalisations are those of diffusers, which differ by level; sgm has 1e-5 everywhere.
+_EPS_MID = 1e-5
+_EPS_DOWN = {True: 1e-6, False: 1e-5}  # by whether the level attends
+_EPS_UP = 1e-6
+
+
+class Sampler(nn.Module):
+    """The 3x3 convolution that halves the frames, or that follows their doubling."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=stride, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Level(nn.Module):
+    """Residual blocks of one size, each followed by a transformer where the level attends, and the way to the next size."""
+
+    def __init__(self, config: UNetConfig, level: int, widths_in: list[int], eps: float, attends: bool) -> None:
+        super().__init__()
+        width = config.channels[level]
+        self.resnets = nn.ModuleList(SpatioTemporalResBlock(w, width, config.emb, eps) for w in widths_in)
+        self.attentions: nn.ModuleList | None = None
+        if attends:
+            self.attentions = nn.ModuleList(_transformer(config, level) for _ in range(len(widths_in)))
+
+
+class DownLevel(Level):
+    """A level on the way down."""
+
+    def __init__(self, config: UNetConfig, level: int, width_in: int) -> None:
+        attends = config.attends[level]
+        widths = [width_in] + [config.channels[level]] * (config.layers - 1)
+        super().__init__(config, level, widths, _EPS_DOWN[attends], attends)
+        self.downsamplers: nn.ModuleList | None = None
+        if level < len(config.channels) - 1:
+            self.downsamplers = nn.ModuleList([Sampler(config.channels[level], stride=2)])
+
+
+class UpLevel(Level):
+    """A level on the way up: each residual block also reads what the way down left at its place."""
+
+    def __init__(self, config: UNetConfig, level: int, widths_in: list[int]) -> None:
+        super().__init__(config, level, widths_in, _EPS_UP, config.attends[level])
+        self.upsamplers: nn.ModuleList | None = None
+        if level > 0:
+            self.upsamplers = nn.ModuleList([Sampler(config.channels[level], stride=1)])
+
+
+class Middle(nn.Module):
+    """R, A, R at the coarsest size."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        width = config.channels[-1]
+        self.resnets = nn.ModuleList(SpatioTemporalResBlock(width, width, config.emb, _EPS_MID) for _ in range(2))
+        self.attentions = nn.ModuleList([_transformer(config, len(config.channels) - 1)])
+
+
+class SpatioTemporalUNet(nn.Module):
+    """Predicts F of svd.md §1.5 from scaled noisy latents and their conditions.
+
+    Attributes:
+        config: its shape.
+        checkpointing: recompute every block's activations, the temporal ones too, in the backward pass; less memory, more time.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.checkpointing = False
+        channels = config.channels
+
+        self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
+        self.time_embedding = Embedding(channels[0], config.emb)
+        self.add_embedding = Embedding(config.embed * config.conditions, config.emb)
+
+        self.down_blocks = nn.ModuleList()
+        width = channels[0]
+        skips = [width]  # widths of what the way down leaves for the way up
+        for level in range(len(channels)):
+            self.down_blocks.append(DownLevel(config, level, width))
+            width = channels[level]
+            skips += [width] * (config.layers + (level < len(channels) - 1))
+
+        self.mid_block = Middle(config)
+
+        self.up_blocks = nn.ModuleList()
+        for level in reversed(range(len(channels))):
+            widths_in = []
+            for _ in range(config.layers + 1):
+                widths_in.append(width + skips.pop())
+                width = channels[level]
+            self.up_blocks.append(UpLevel(config, level, widths_in))
+
+        self.conv_norm_out = nn.GroupNorm(GROUPS, channels[0], eps=1e-5)
+        self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
+
+    def forward(
+        self, sample: Tensor, c_noise: Tensor, context: Tensor, added: Tensor, image_only: Tensor | None = None
+    ) -> Tensor:
+        """One call.
+
+        Args:
+            sample: (B, T, C_in, h, w): the noisy latents times c_in, then whatever is concatenated to them.
+            c_noise: (B,): ln(sigma) / 4.
+            context: (B, N, D): one token (the still's embedding) or many (a caption's).
+            added: (B, 3): fps - 1, motion bucket 0..255, noise augmentation; or (B, T, 3) where they differ by frame.
+            image_only: (B, T), 1 for frames that are pictures of their own (no temporal layer touches them). None: none are.
+
+        Returns:
+            (B, T, C_out, h, w) in the dtype of the weights.
+
+        Raises:
+            MareyError: an argument of another shape.
+        """
+        self._check(sample, c_noise, context, added, image_only)
+        batch, frames = sample.shape[:2]
+        dtype = self.conv_in.weight.dtype
+        clips = Clips(batch, frames)
+        if image_only is not None:
+            stills = image_only.bool()
+            only = bool(stills.all())
+            clips = Clips(batch, frames, stills if not only and bool(stills.any()) else None, only)
+
+        # SiLU opens every block's projection of the embedding: it is taken once, here.
+        emb = functional.silu(self._embed(c_noise, added, dtype))  # (B, 1 or T, E)
+        context = context.to(dtype)
+
+        x = sample.flatten(0, 1).to(dtype).contiguous(memory_format=torch.channels_last)  # (B*T, C, h, w)
+        x = self.conv_in(x)
+        skips = [x]
+        for down in self.down_blocks:
+            for n, resnet in enumerate(down.resnets):
+                x = self._run(resnet, x, emb, clips)
+                if down.attentions is not None:
+                    x = self._run(down.attentions[n], x, context, clips)
+                skips.append(x)
+            if down.downsamplers is not None:
+                x = down.downsamplers[0](x)
+                skips.append(x)
+
+        first, last = self.mid_block.resnets
+        x = self._run(first, x, emb, clips)
+        x = self._run(self.mid_block.attentions[0], x, context, clips)
+        x = self._run(last, x, emb, clips)
+
+        for up in self.up_blocks:
+            for n, resnet in enumerate(up.resnets):
+                x = self._run(resnet, torch.cat([x, skips.pop()], dim=1), emb, clips)
+                if up.attentions is not None:
+                    x = self._run(up.attentions[n], x, context, clips)
+            if up.upsamplers is not None:
+                # To the size of what is read next: an odd size was rounded up on the way down.
+                x = up.upsamplers[0](functional.interpolate(x, size=skips[-1].shape[-2:], mode="nearest"))
+
+        x = self.conv_out(functional.silu(self.conv_norm_out(x)))
+        return x.unflatten(0, (batch, frames))
+
+    def idle(self, *, tokens: int, only_stills: bool) -> set[str]:
+        """Names of the parameters that get no gradient: with one token the queries and keys of cross-attention, with only
+        stills everything temporal. Distributed training must freeze them, or allow for unused parameters."""
+        names = set()
+        for name, _ in self.named_parameters():
+            asks = ".attn2.to_q." in name or ".attn2.to_k." in name
+            asks |= ".norm2." in name and "transformer_blocks." in name
+            if (tokens == 1 and asks) or (only_stills and is_temporal(name)):
+                names.add(name)
+        return names
+
+    def _embed(self, c_noise: Tensor, added: Tensor, dtype: torch.dtype) -> Tensor:
+        config = self.config
+        emb = self.time_embedding(sinusoid(c_noise, config.channels[0]).to(dtype))[:, None]  # (B, 1, E)
+        waves = sinusoid(added.reshape(-1), config.embed).to(dtype)
+        waves = waves.view(len(added), -1, config.conditions * config.embed)  # (B, 1 or T, conditions * embed)
+        return emb + self.add_embedding(waves)
+
+    def _run(self, block: nn.Module, x: Tensor, condition: Tensor, clips: Clips) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, x, condition, clips, use_reentrant=False)
+        return block(x, condition, clips)
+
+    def _check(
+        self, sample: Tensor, c_noise: Tensor, context: Tensor, added: Tensor, image_only: Tensor | None
+    ) -> None:
+        config = self.config
+        if sample.ndim != 5 or sample.shape[2] != config.in_channels:
+            raise MareyError(
+                f"The UNet's sample is {tuple(sample.shape)}: (clips, frames, {config.in_channels}, height, width) would do."
+            )
+        batch, frames = sample.shape[:2]
+        if c_noise.shape != (batch,):
+            raise MareyError(f"The UNet's c_noise is {tuple(c_noise.shape)}: ({batch},), one a clip, would do.")
+        if context.ndim != 3 or context.shape[0] != batch or context.shape[2] != config.context:
+            raise MareyError(f"The UNet's context is {tuple(context.shape)}: ({batch}, tokens, {config.context}) would do.")
+        if added.shape not in ((batch, config.conditions), (batch, frames, config.conditions)):
+            raise MareyError(f"The UNet's added is {tuple(added.shape)}: ({batch}, {config.conditions}) would do.")
+        if image_only is not None and image_only.shape != (batch, frames):
+            raise MareyError(f"The UNet's image_only is {tuple(image_only.shape)}: ({batch}, {frames}) would do.")
+
+
+def is_temporal(name: str) -> bool:
+    """Whether a parameter, by its name, belongs to what mixes frames (656 M of SVD's 1525 M)."""
+    return any(part in name for part in (".temporal_", ".time_mixer.", ".time_pos_embed."))
+
+
+def fresh(config: UNetConfig, seed: int) -> SpatioTemporalUNet:
+    """A new UNet with weights drawn from `seed`, leaving torch's own generator as it was.
+
+    As in the reference (sgm), the last layer of every branch starts at zero, so that each block starts as the identity and the
+    network starts with the output 0, whose v-form loss is 1.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        unet = SpatioTemporalUNet(config)
+    silent = [unet.conv_out]
+    for module in unet.modules():
+        if isinstance(module, SpatioTemporalResBlock):
+            silent += [module.spatial_res_block.conv2, module.temporal_res_block.conv2]
+        elif isinstance(module, SpatioTemporalTransformer):
+            silent.append(module.proj_out)
+    for layer in silent:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return unet
+
+
+def _transformer(config: UNetConfig, level: int) -> SpatioTemporalTransformer:
+    return SpatioTemporalTransformer(
+        config.channels[level], config.heads[level], config.context, config.transformer_layers
+    )
