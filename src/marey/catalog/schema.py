@@ -1,10 +1,17 @@
 """The tables of a library, and their version.
 
-Times are whole ticks of a footage's own time base (`pts`), never seconds in floating point; frame numbers count from 0 in
-presentation order. JSON columns hold lists or objects. Pixels and tensors are never here: `tensors` says where they lie.
+Times are whole ticks of a footage's own time base (`pts`), never seconds in floating point; frame numbers count from 0
+in presentation order. JSON columns hold lists or objects. Pixels and tensors are never here: `tensors` says where they
+lie.
 """
 
 VERSION = 1
+
+APPLICATION = 0x4D617265  # "Mare" in SQLite's application_id: this file is a library's and no other program's
+
+MIGRATIONS: dict[
+    int, str
+] = {}  # from a version to the next: SQL that is run in one transaction at the first open for writing
 
 TABLES = """
 create table inputs(            -- one path as it was found
@@ -30,7 +37,7 @@ create table footage(           -- one source video or photograph
     decoded integer,            -- that were decoded to know it
     seconds real, has_audio integer not null default 0,
     caption text not null default '',       -- from x.txt beside x.mp4
-    origin text not null default '[]',      -- JSON list: the works it was made from; footage that shares one is one group
+    origin text not null default '[]',      -- JSON list: the works it was made from; sharing one makes a group
     license text not null default 'unknown', source text not null default '', credit text not null default '',
     status text not null, stage text not null, reason text not null default ''
 );
