@@ -16,11 +16,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {  # MB of downloads, Linux x86-64, Python 3.11, November 2026
-    "core": 110,
-    "train": 60,
-    "ocr": 60,
-    "parquet": 75,
-    "dev": 45,
+    "core": 130,
+    "train": 40,
+    "ocr": 55,
+    "parquet": 80,
+    "dev": 35,
 }
 TORCH_CPU, TORCH_CUDA = 195, 2990
 
