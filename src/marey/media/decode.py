@@ -1,9 +1,11 @@
 """Frames with exact times: one sequential pass to know a source, and short spans of it to use a clip.
 
-To know a source, `read` decodes it once, in order, and every consumer takes what it needs from each frame (`Frame.gray`, `.yuv`,
-`.rgb`). To use a clip, `walk`, `span` and `frames_at` decode from the keyframe before it to its end, and nothing else.
+To know a source, `read` decodes it once, in order, and every consumer takes what it needs from each frame
+(`Frame.gray`, `.yuv`, `.rgb`). To use a clip, `walk`, `span` and `frames_at` decode from the keyframe before it to its
+end, and nothing else.
 
-Every picture is decoded by `packet.decode()` in this file, of packets that came from `av.open`: who wants to count decodes wraps that.
+Every picture is decoded by `packet.decode()` in this file, of packets that came from `av.open`: who wants to count
+decodes wraps that.
 """
 
 from collections.abc import Iterator, Sequence
@@ -67,7 +69,7 @@ class Tally:
 
 
 class Reading(Tally):
-    """A source being read once, from its start. Iterate over it; what it has to say is complete when the iteration ends.
+    """A source being read once, from its start, by iterating over it; it is all told when the iteration ends.
 
     Attributes:
         probe: as it was given, with what only the decoder knows: rotation and interlacing.
@@ -142,7 +144,7 @@ def read(path: str | Path, probe: Probe, *, limit_seconds: float | None = None, 
 def walk(
     path: str | Path, start_pts: int, end_pts: int, *, threads: int = 0, tally: Tally | None = None
 ) -> Iterator[Frame]:
-    """The frames from `start_pts` to `end_pts`, both included, decoded from the keyframe before. Frames count from 0 at the start.
+    """The frames from `start_pts` to `end_pts`, both included, counted from 0, decoded from the keyframe before.
 
     Args:
         start_pts, end_pts: times of frames as `read` gave them.
@@ -187,7 +189,7 @@ def span(
 def frames_at(
     path: str | Path, pts: Sequence[int], size: int, *, threads: int = 0, tally: Tally | None = None
 ) -> np.ndarray:
-    """The frames at these times, as uint8 RGB (T, size, size, 3): the largest centred square, brought to size by area means.
+    """The frames at these times, uint8 RGB (T, size, size, 3): the largest centred square, scaled by area means.
 
     All between the earliest and the latest of them is decoded. The order is that of `pts`, which may repeat.
 

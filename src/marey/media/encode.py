@@ -28,10 +28,11 @@ def write_video(
     preset: str = "medium",
     keyframe_seconds: float = 2.0,
 ) -> None:
-    """Write frames as an MP4 of H.264 in yuv420p, BT.709, with the index in front. It appears under its name when it is whole.
+    """Write frames as an MP4 (H.264, yuv420p, BT.709, index in front), which appears under its name when it is whole.
 
     Args:
-        frames: uint8 RGB (T, H, W, 3), or an iterable of (H, W, 3), all of one size. An odd side is made even by repeating its edge.
+        frames: uint8 RGB (T, H, W, 3), or an iterable of (H, W, 3), all of one size. An odd side is made even by
+            repeating its edge.
         fps: frames per second; broadcast rates such as 29.97 are taken for 30000/1001.
         crf: 0 (without loss, but for the conversion to yuv420p) to 51.
         keyframe_seconds: the longest way from one keyframe to the next.

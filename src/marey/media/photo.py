@@ -111,7 +111,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def _from_deep(values: np.ndarray, mode: str) -> np.ndarray:
-    """Grey of more than eight bits to eight: 16-bit by its range, 32-bit by its own values where they go beyond 16 bits."""
+    """Deep grey to eight bits: 16-bit by its range, 32-bit by its own values where they go beyond 16 bits."""
     deep = values.astype(np.float64)
     if mode == "F":
         low, high = float(np.nanmin(deep)), float(np.nanmax(deep))

@@ -1,8 +1,9 @@
 """The pixels of one decoded picture, near the size that each consumer needs.
 
-The luma of planar YUV is read in place, without a copy. It is halved as often as the wanted size allows (exact 2x2 means, shared by
-all consumers of the frame) and then brought to size; a picture at its own size is only copied where its range must be widened.
-All results are as shown (upright, square pixels) and full range: 0 is black, 255 is white, chroma is centred at 128.
+The luma of planar YUV is read in place, without a copy. It is halved as often as the wanted size allows (exact 2x2
+means, shared by all consumers of the frame) and then brought to size; a picture at its own size is only copied where
+its range must be widened. All results are as shown (upright, square pixels) and full range: 0 is black, 255 is white,
+chroma is centred at 128.
 """
 
 import re
@@ -106,8 +107,8 @@ class Pixels:
         """Colour, uint8 (H, W, 3).
 
         Args:
-            crop: the largest centred part of the picture with the proportions of `size` (a number asks for a square), instead of
-                the whole picture.
+            crop: the largest centred part of the picture with the proportions of `size` (a number asks for a square),
+                instead of the whole picture.
         """
         if crop and size is not None:
             wanted = (size, size) if isinstance(size, int) else size
@@ -147,7 +148,7 @@ class Pixels:
 
 
 def halved(levels: list[np.ndarray], height: int, width: int) -> np.ndarray:
-    """The smallest of a plane's halvings that is still at least twice as large as wanted, or the plane; `levels` grows as needed."""
+    """The smallest halving that is still twice as large as wanted; `levels`, from the plane itself on, grows as needed."""
     n = 0
     while True:
         high, wide = levels[n].shape[:2]
@@ -164,14 +165,14 @@ def resize(plane: np.ndarray, height: int, width: int) -> np.ndarray:
     if (high, wide) == (height, width):
         return plane
     if high >= 5 * height and wide >= 5 * width:
-        # An odd size that could not be halved: linear to twice the size costs a tenth of the area mean and looks the same.
+        # An odd size could not be halved. Linear to twice the size costs a tenth of the area mean, and looks alike.
         plane = cv2.resize(plane, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
     smaller = high >= height and wide >= width
     return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
 def cover(height: int, width: int, high: int, wide: int) -> tuple[int, int]:
-    """The smallest size of a picture of `height` by `width` that covers `high` by `wide` in the picture's proportions."""
+    """The smallest size in the proportions of `height` by `width` that covers `high` by `wide`."""
     if high * width <= wide * height:  # the picture is the taller one: its width decides
         return max(high, round(height * wide / width)), wide
     return high, max(wide, round(width * high / height))

@@ -54,7 +54,7 @@ class Probe:
     seconds: float = 0.0
     has_audio: bool = False
     pts: np.ndarray = field(default_factory=_none, compare=False, repr=False)
-    """Presentation times of the packets, sorted, in ticks of `time_base`, int64 (frames,). Short where packets have none."""
+    """Presentation times of the packets, sorted, in ticks of `time_base`, int64; of those only that have one."""
     keyframes: np.ndarray = field(default_factory=_none, compare=False, repr=False)
     """Presentation times of the packets at which a decoder can start."""
     reason: str = ""
@@ -70,7 +70,8 @@ def probe(path: str | Path) -> Probe:
     """Read a video's packets, or a photograph's header, and decode nothing.
 
     Raises:
-        Unusable: `failed` if it is empty, may not be read, or is no media file that can be opened; `rejected` if it is no
+        Unusable: `failed` if it is empty, may not be read, or is no media file that can be opened; `rejected` if it is
+        no
             file, has no video in it, or under two frames.
     """
     check(path)

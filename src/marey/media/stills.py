@@ -8,8 +8,9 @@ import numpy as np
 class Stills:
     """Keeps 8 to 16 stills of a shot, evenly spaced, however long the shot becomes.
 
-    Frames are kept at an interval that doubles, and every other still is dropped, whenever there are more than `most`. Only kept
-    frames are made into pictures; of the latest frame only the way to make it is held, so that the shot's last frame is at hand too.
+    Frames are kept at an interval that doubles, and every other still is dropped, whenever there are more than `most`.
+    Only kept frames are made into pictures; of the latest frame only the way to make it is held, so that the shot's
+    last frame is at hand too.
 
     Args:
         most: how many stills are kept at most, besides the last frame.
