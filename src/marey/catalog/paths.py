@@ -1,8 +1,8 @@
 """Paths as text that any database, JSON file and terminal can hold, and back again without loss.
 
-A name on disk need not be valid Unicode: Python gives its stray bytes as lone surrogates, which SQLite refuses. They are
-written as U+FFFD and four hex digits, and a true U+FFFD as two of them, so that every other path stays as it is and all
-can be undone.
+A name on disk need not be valid Unicode: Python gives its stray bytes as lone surrogates, which SQLite refuses. They
+are written as U+FFFD and four hex digits, and a true U+FFFD as two of them, so that every other path stays as it is and
+all can be undone.
 """
 
 import os

@@ -97,9 +97,13 @@ class Library:
         lock.take()
         try:
             library = cls(folder, database.open_to_write(folder, create=create), lock)
-            library.sweep()
         except BaseException:
             lock.release()
+            raise
+        try:
+            library.sweep()
+        except BaseException:
+            library.close()
             raise
         return library
 
@@ -202,7 +206,7 @@ class Library:
     # the ledger
 
     def done(self, stage: str) -> set[str]:
-        """The items that `stage` (as name@version) has finished: ok, or rejected for good. Failed ones are not in it."""
+        """The items that `stage` (as name@version) has finished: ok, or rejected for good; failed is not finished."""
         rows = self.rows("select item from ledger where stage = ? and status in ('ok', 'rejected')", stage)
         return {row["item"] for row in rows}
 
