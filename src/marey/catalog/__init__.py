@@ -1,7 +1,25 @@
 """What is known of every clip: the schema, the store, the ledger, selection queries, tensor shards, exporters."""
 
 from marey.catalog.paths import path_text, text_path
+from marey.catalog.select import Selection, Threshold, choose, read_selection, select
 from marey.catalog.shards import flatten, new_shard, shard_name, write_shard
+from marey.catalog.split import groups, split
 from marey.catalog.store import Library, Place
 
-__all__ = ["Library", "Place", "flatten", "new_shard", "path_text", "shard_name", "text_path", "write_shard"]
+__all__ = [
+    "Library",
+    "Place",
+    "Selection",
+    "Threshold",
+    "choose",
+    "flatten",
+    "groups",
+    "new_shard",
+    "path_text",
+    "read_selection",
+    "select",
+    "shard_name",
+    "split",
+    "text_path",
+    "write_shard",
+]

@@ -10,7 +10,19 @@ from marey.catalog.shards import FOLDERS
 from marey.errors import MareyError
 
 FILE = "library.db"
-_OURS = {*FOLDERS.values(), "models", "runs", "clips", "tables", "library.lock", FILE, f"{FILE}-wal", f"{FILE}-shm"}
+_OURS = {
+    *FOLDERS.values(),
+    "models",
+    "runs",
+    "clips",
+    "tables",
+    "footage",
+    "log.txt",
+    "library.lock",
+    FILE,
+    f"{FILE}-wal",
+    f"{FILE}-shm",
+}
 _WAIT_SECONDS = 30.0  # for a reader that stands in the way of a checkpoint, or the other way round
 
 
