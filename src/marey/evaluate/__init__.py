@@ -1,0 +1,23 @@
+"""Moments, distances and scores of videos: how good, compared with what, and how sure."""
+
+from marey.evaluate.evaluate import evaluate
+from marey.evaluate.folders import evaluate_folders
+from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife
+from marey.evaluate.moments import MomentState, frechet
+from marey.evaluate.record import Difference, Evaluation, Row
+from marey.evaluate.shots import Detection, detection
+
+__all__ = [
+    "Detection",
+    "Difference",
+    "Evaluation",
+    "Interval",
+    "MomentState",
+    "Row",
+    "cluster_bootstrap",
+    "detection",
+    "evaluate",
+    "evaluate_folders",
+    "frechet",
+    "group_jackknife",
+]

@@ -1,0 +1,54 @@
+"""What a model must beat to have learned anything, and what it cannot beat.
+
+- `frozen`: the given still, held. Most metrics of videos love it.
+- `drift`: the given still, slid at one constant velocity, that of the average motion in the training windows: a camera
+  that drifts the same way over every picture. It knows the training set's mean and nothing of the still.
+- `autoencoder` (made by `generate`, not here): the true continuation through the autoencoder. A model that predicted
+  every latent rightly would score this: the ceiling, given the autoencoder.
+"""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from marey.evaluate.frames import Picture
+from marey.evaluate.motion import mean_flow
+
+Video = npt.NDArray[np.uint8]
+
+
+def frozen(still: Picture, frames: int) -> Video:
+    """The still `(H, W, 3)`, `frames` times: `(frames, H, W, 3)`."""
+    return np.repeat(still[None], frames, axis=0)
+
+
+def drift(still: Picture, frames: int, velocity: tuple[float, float], fps: float) -> Video:
+    """The still, moved by `velocity` (right, down) in pixels a second: `(frames, H, W, 3)`, frame 0 unmoved.
+
+    Moved by fractions of a pixel (bilinear); what comes in at the border repeats the border.
+    """
+    height, width = still.shape[:2]
+    moved = [still]
+    for n in range(1, frames):
+        right, down = velocity[0] * n / fps, velocity[1] * n / fps
+        shift = np.array([[1, 0, right], [0, 1, down]], dtype=np.float64)
+        moved.append(
+            cv2.warpAffine(still, shift, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        )
+    return np.stack(moved)
+
+
+def drift_velocity(windows: Iterable[tuple[Video, float]]) -> tuple[float, float]:
+    """The mean motion (right, down) over training windows `(frames (T, H, W, 3), fps)`, each of one weight, in pixels
+    a second.
+
+    Pixels a second rather than a frame, because windows differ in rate. Opposite motions cancel, so over mixed footage
+    this is near zero and `drift` near `frozen`: that is what the average camera does.
+    """
+    seen = [mean_flow(video) * fps for video, fps in windows]
+    if not seen:
+        return 0.0, 0.0
+    right, down = np.mean(seen, axis=0)
+    return float(right), float(down)

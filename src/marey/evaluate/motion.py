@@ -1,0 +1,59 @@
+"""How much moves in a video, and whether the right things move.
+
+A consistency score says nothing without a motion score beside it: a frozen frame is perfectly consistent. Frames are
+uint8 `(H, W, 3)` RGB; a video is `(T, H, W, 3)`.
+"""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from marey.evaluate.frames import Picture
+
+FLOW_SIDE = 128
+"""Flow is found on luma with the short side at most this, as in the paper's motion filter; smaller pictures are not
+enlarged."""
+
+
+def flow(a: Picture, b: Picture) -> npt.NDArray[np.float32]:
+    """Farneback's optical flow from `a` to `b`: `(h, w, 2)` as (right, down), in pixels of the pictures as given.
+
+    Luma at short side `FLOW_SIDE`; parameters 0.5, 3, 15, 3, 5, 1.2, 0, those of the curation's motion signal.
+    """
+    height, width = a.shape[:2]
+    if np.array_equal(a, b):  # Farneback's rounding alone would leave some thousandths of a pixel
+        return np.zeros((height, width, 2), np.float32)
+    scale = min(1.0, FLOW_SIDE / min(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = [cv2.resize(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA) for p in (a, b)]
+    found = cv2.calcOpticalFlowFarneback(small[0], small[1], None, 0.5, 3, 15, 3, 5, 1.2, 0)
+    return np.asarray(found * np.array([width / size[0], height / size[1]], dtype=np.float32))
+
+
+def magnitude(a: Picture, b: Picture) -> float:
+    """Mean length of the flow from `a` to `b`, in pixels. Variant `motion/farneback-128-mean`."""
+    return float(np.linalg.norm(flow(a, b), axis=2).mean())
+
+
+def mean_flow(video: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """The mean flow vector (right, down) per frame over all pixels and neighbouring frames: `(2,)`, in pixels.
+
+    Opposite motions cancel: this is what a camera would do that followed the average, not how much moves.
+    """
+    if len(video) < 2:
+        raise ValueError(f"A video of {len(video)} frame has no flow: two or more would do.")
+    return np.mean([flow(a, b).mean(axis=(0, 1)) for a, b in pairwise(video)], axis=0, dtype=np.float64)
+
+
+def temporal_difference_error(a0: Picture, a1: Picture, b0: Picture, b1: Picture) -> float:
+    """Mean of |(a1 - a0) - (b1 - b0)| over pixels and channels, in 8-bit levels (0..510). Variant
+    `temporal-difference/l1-rgb`.
+
+    The change from one frame to the next, against the change that truly came: blind to an offset that stays, 0 only
+    where each pixel changes as it should. A frozen video scores the mean absolute change of the truth.
+    """
+    a = a1.astype(np.int16) - a0.astype(np.int16)
+    b = b1.astype(np.int16) - b0.astype(np.int16)
+    return float(np.abs(a - b).mean())
