@@ -249,6 +249,9 @@ def _prepared(container: Any, path: str | Path, threads: int) -> Any:
 def _pictures(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
     """The decoder's pictures that are whole. Damaged packets are counted and passed over."""
     for packet in _packets(container, stream):
+        if packet.is_corrupt:
+            tally.damaged += 1
+            continue
         try:
             pictures = packet.decode()
         except av.error.EOFError:

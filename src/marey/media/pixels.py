@@ -148,7 +148,7 @@ class Pixels:
 
 
 def halved(levels: list[np.ndarray], height: int, width: int) -> np.ndarray:
-    """The smallest halving that is still twice as large as wanted; `levels`, from the plane itself on, grows as needed."""
+    """The smallest halving still twice as large as wanted; `levels`, from the plane itself on, grows as needed."""
     n = 0
     while True:
         high, wide = levels[n].shape[:2]
