@@ -1,7 +1,7 @@
 """Counts what PyAV decodes, from outside: Marey's own counters are what is being checked.
 
 The classes of PyAV are compiled and cannot be changed, so `av.open` is made to give out containers that report every
-picture that comes out of their packets' `decode` or of their own. Nothing outside of `media/` may import PyAV at all
+picture that comes out of their packets' `decode` or of their own. Nothing outside of `media/` may open media with PyAV
 (test_pyav.py), so that no decode goes past this.
 """
 
