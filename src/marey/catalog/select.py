@@ -1,9 +1,9 @@
 """Selections: named queries over signals. Nothing is marked on a clip and nothing computed anew for another threshold.
 
-A rule looks at one signal alone. `drop` cuts a share of all ok clips from the signal's bad end, as Stable Video Diffusion
-does (section 3.3 and appendix E: 12.5, 25 or 50 % an axis); `min` and `max` are absolute. A clip whose value equals the
-threshold stays, so that ties never fall out by chance. A photograph has no motion: a rule on a signal that it has no row
-for does not apply to it.
+A rule looks at one signal alone. `drop` cuts a share of all ok clips from the signal's bad end, as Stable Video
+Diffusion does (section 3.3 and appendix E: 12.5, 25 or 50 % an axis); `min` and `max` are absolute. A clip whose value
+equals the threshold stays, so that ties never fall out by chance. A photograph has no motion: a rule on a signal that
+it has no row for does not apply to it.
 """
 
 import difflib
@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -122,6 +122,23 @@ def read_selection(library: Library, name: str) -> Selection:
     )
 
 
+def without(library: Library, clips: Collection[str]) -> None:
+    """Take clips out of all selections, their numbers and hashes too, as if they had never been; thresholds stay."""
+    for name in [row["name"] for row in library.rows("select name from selections")]:
+        chosen = read_selection(library, name)
+        kept = [clip for clip in chosen.clips if clip not in clips]
+        fallen = {clip: out for clip, out in chosen.dropped.items() if clip not in clips}
+        rules = json.loads((library.one("select rules from selections where name = ?", name) or {})["rules"])
+        rules |= {
+            "dropped": fallen,
+            "matrix": _matrix(list(chosen.matrix), fallen),
+            "alone": _alone(chosen.matrix, fallen),
+        }
+        text = json.dumps(rules, sort_keys=True)
+        library.put("selections", [{"name": name, "rules": text, "hash": hash_of(kept), "clips": len(kept)}])
+    library.delete("selected", clip=clips)
+
+
 def choose(library: Library, settings: Select, progress: Progress = silent) -> Selection:
     """What `select` would keep; writes nothing. Raises as it does."""
     clips = library.rows(
@@ -148,7 +165,7 @@ def choose(library: Library, settings: Select, progress: Progress = silent) -> S
     progress("selecting clips", len(rules) + 1, len(rules) + 1)
 
     names = [rule.name for rule in rules] + ([DUPLICATES] if settings.duplicates == "drop" else [])
-    matrix = {a: {b: sum(a in out and b in out for out in fallen.values()) for b in names} for a in names}
+    matrix = _matrix(names, fallen)
     kept = tuple(clip["id"] for clip in clips if clip["id"] not in fallen)
     if not kept:
         counts = ", ".join(f"{name} {matrix[name][name]}" for name in names)
@@ -163,13 +180,21 @@ def choose(library: Library, settings: Select, progress: Progress = silent) -> S
         dropped=dict(sorted(fallen.items())),
         thresholds=thresholds,
         matrix=matrix,
-        alone={name: sum(out == [name] for out in fallen.values()) for name in names},
+        alone=_alone(names, fallen),
     )
 
 
 def hash_of(clips: Iterable[str]) -> str:
     """Sixteen hex digits of a set of clips."""
     return hashlib.sha256("\n".join(sorted(clips)).encode()).hexdigest()[:16]
+
+
+def _matrix(names: Iterable[str], fallen: Mapping[str, list[str]]) -> dict[str, dict[str, int]]:
+    return {a: {b: sum(a in out and b in out for out in fallen.values()) for b in names} for a in names}
+
+
+def _alone(names: Iterable[str], fallen: Mapping[str, list[str]]) -> dict[str, int]:
+    return {name: sum(out == [name] for out in fallen.values()) for name in names}
 
 
 def _rules(settings: Select) -> list[_Rule]:

@@ -54,6 +54,11 @@ def new_shard(library: Path, kind: str) -> Path:
     """The path of a shard that does not exist yet; its folder is made."""
     folder = shard_folder(library, kind)
     folder.mkdir(parents=True, exist_ok=True)
+    return fresh(folder)
+
+
+def fresh(folder: Path) -> Path:
+    """The path of a shard in `folder` that does not exist yet."""
     return folder / f"{uuid.uuid4().hex}.safetensors"
 
 

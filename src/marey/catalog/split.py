@@ -128,7 +128,7 @@ def _hold_out(
 
 
 def _exactly(candidates: Sequence[str], sizes: Mapping[str, int], target: int, most: int) -> set[str] | None:
-    """The choice of fewest windows from `target` to `most`, by subset sums: bit n is set if n windows can be reached."""
+    """The choice of fewest windows from `target` to `most`, by subset sums: bit n is set if n can be reached."""
     reached = [1]
     for group in candidates:
         reached.append((reached[-1] | reached[-1] << sizes[group]) & ((1 << most + 1) - 1))

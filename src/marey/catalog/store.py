@@ -109,7 +109,7 @@ class Library:
 
     def close(self) -> None:
         """Close it and give the lock back. A second time does nothing."""
-        self._shards.clear()
+        self.close_shards()
         self._db.close()
         if self._lock is not None:
             self._lock.release()
@@ -291,8 +291,23 @@ class Library:
         Not while worker processes write shards whose pointers are still to come.
         """
         self._demand_write()
-        self._shards.clear()
+        self.close_shards()
         return remove_orphans(self.path, (row["shard"] for row in self.rows("select distinct shard from tensors")))
+
+    def close_shards(self) -> None:
+        """Let go of the shards that `tensor` holds open, so that they can be replaced."""
+        self._shards.clear()
+
+    def wipe(self) -> bool:
+        """Leave no trace of deleted rows in the files of the database.
+
+        Returns:
+            Whether some linger because another process reads the library.
+        """
+        self._demand_write()
+        self._db.execute("vacuum")
+        row = self.one("pragma wal_checkpoint(truncate)")
+        return bool(row and row["busy"])
 
     # what is known
 
