@@ -1,8 +1,8 @@
 """What others read of a library: Parquet tables and a data set card, each put in place at once.
 
 `tables/catalog.parquet` is the full table: a row a clip with its footage, signals and captions. `metadata.parquet` has
-the rows of the clips that exist as files, under `file_name`, as Hugging Face's video folders want it. `README.md` is the
-card: the licence, source and credit of all footage, and counts. No path of this machine is in any of them.
+the rows of the clips that exist as files, under `file_name`, as Hugging Face's video folders want it. `README.md` is
+the card: the licence, source and credit of all footage, and counts. No path of this machine is in any of them.
 """
 
 import html
