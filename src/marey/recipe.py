@@ -113,8 +113,16 @@ class Autoencoder(Section):
     steps: int = Field(600, ge=1)
     batch: int = Field(4, ge=1)
     """Windows a step."""
+    frames: int = Field(2, ge=1)
+    """Consecutive frames of each window that a step sees."""
     lr: float = Field(1e-3, gt=0)
+    warmup: int = Field(20, ge=0)
     kl: float = Field(1e-6, ge=0)
+    """Weight of the divergence from the unit normal (nats a latent) beside the mean absolute error of pixels in -1..1."""
+    ema: float = Field(0.99, ge=0, lt=1)
+    checkpoint_every: int = Field(100, ge=1)
+    evaluate_every: int = Field(100, ge=1)
+    precision: Literal["no", "bf16", "fp16"] = "no"
     decode_chunk: int = Field(8, ge=1)
 
 
@@ -287,6 +295,8 @@ def _overridden(table: dict[str, Any], override: str) -> dict[str, Any]:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word is a string
+        if value == "none":
+            value = None  # TOML has no word for it; `footage.budget_seconds=none` lifts a limit that a shipped recipe sets
     *sections, last = key.strip().split(".")
     copy = json.loads(json.dumps(table))
     place = copy

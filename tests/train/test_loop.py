@@ -1,0 +1,179 @@
+"""The loop on a toy problem: it learns, resumes bit for bit, keeps what is good, and says what is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from marey.errors import MareyError
+from marey.train import checkpoints as room
+from marey.train.checkpoints import Checkpoints
+from marey.train.loop import Diverged
+from marey.train.metrics import Metrics
+
+from . import toy
+from .toy import STEPS, Toy, pace, train
+
+torch.set_num_threads(1)
+
+
+class Stopped(Exception):
+    """Raised in the middle of a training step."""
+
+
+def stopper(at: int):
+    def before(step: int) -> None:
+        if step == at:
+            raise Stopped
+
+    return before
+
+
+def everything(run: Path) -> dict[str, bytes]:
+    """All bytes of a run: metrics and checkpoints."""
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    run = tmp_path_factory.mktemp("undisturbed")
+    task = Toy()
+    return run, train(run, task), task
+
+
+def test_it_learns_and_leaves_frozen_weights_alone(undisturbed):
+    run, average, task = undisturbed
+    fresh = Toy()
+    lines = Metrics(run / "metrics.jsonl").lines("toy")
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    assert lines[-1]["loss"] < lines[0]["loss"] / 2
+    assert [line["step"] for line in lines if "heldout" in line] == [10, 20, 30]
+    assert torch.equal(task.module.frozen.weight, fresh.module.frozen.weight)
+    assert not torch.equal(task.module.layer.weight, fresh.module.layer.weight)
+    assert set(average) == {"layer.weight", "layer.bias"}
+    assert not torch.equal(average["layer.weight"], task.module.layer.weight.detach())
+
+
+def test_heldout_is_that_of_the_average(undisturbed):
+    run, average, _ = undisturbed
+    fresh = Toy()
+    fresh.module.load_state_dict(average, strict=False)
+    expected = fresh.heldout(lambda batch: fresh.module(**batch).detach())["heldout"]
+    assert Metrics(run / "metrics.jsonl").lines()[-1]["heldout"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("at", [0, 5, 7, 13, 14, 29])
+def test_interrupted_at_any_step_and_resumed_equals_undisturbed(undisturbed, tmp_path, at):
+    with pytest.raises(Stopped):
+        train(tmp_path, Toy(stopper(at)))
+    seen = []
+    average = train(tmp_path, Toy(seen.append))
+    assert seen[0] == at // 7 * 7  # from the last checkpoint, not from the start
+    assert everything(tmp_path) == everything(undisturbed[0])
+    assert all(torch.equal(average[name], undisturbed[1][name]) for name in average)
+
+
+def test_killed_twice_and_resumed_equals_undisturbed(undisturbed, tmp_path):
+    for at in (9, 25):
+        done = subprocess.run([sys.executable, toy.__file__, str(tmp_path), str(at)], check=False)
+        assert done.returncode == -9
+    train(tmp_path, Toy())
+    assert everything(tmp_path) == everything(undisturbed[0])
+
+
+def test_a_finished_stage_is_not_trained_again(undisturbed, tmp_path):
+    before = everything(undisturbed[0])
+    average = train(undisturbed[0], Toy(stopper(0)))  # any step would raise
+    assert everything(undisturbed[0]) == before
+    assert all(torch.equal(average[name], undisturbed[1][name]) for name in average)
+
+
+def test_other_data_or_settings_start_anew_and_set_the_old_aside(tmp_path):
+    train(tmp_path, Toy(), fingerprint="old")
+    seen = []
+    train(tmp_path, Toy(seen.append), fingerprint="new")
+    assert seen[0] == 0
+    assert (tmp_path / "checkpoints" / "toy.old" / f"step-{STEPS:06d}").is_dir()
+    assert [line["step"] for line in Metrics(tmp_path / "metrics.jsonl").lines("toy")] == list(range(1, STEPS + 1))
+
+
+def test_only_the_last_two_checkpoints_are_kept_and_nothing_is_pickled(undisturbed):
+    names = {path.name for path in (undisturbed[0] / "checkpoints" / "toy").iterdir()}
+    assert names == {"step-000028", "step-000030"}
+    kinds = {path.suffix for path in (undisturbed[0] / "checkpoints").rglob("*") if path.is_file()}
+    assert kinds == {".safetensors", ".json"}
+
+
+def test_a_damaged_checkpoint_is_passed_over(undisturbed, tmp_path):
+    with pytest.raises(Stopped):
+        train(tmp_path, Toy(stopper(17)))
+    weights = tmp_path / "checkpoints" / "toy" / "step-000014" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:40])
+    seen = []
+    train(tmp_path, Toy(seen.append))
+    assert seen[0] == 7
+    assert everything(tmp_path) == everything(undisturbed[0])
+
+
+def test_a_loss_that_is_no_number_ends_the_stage_and_keeps_what_was_good(tmp_path):
+    task = Toy()
+
+    def poison(step: int) -> None:
+        if step == 16:
+            task._y = task._y * float("nan")
+
+    task._before = poison
+    with pytest.raises(Diverged, match=r"toy diverged at step 17: its loss is nan.*step 14"):
+        train(tmp_path, task)
+    last = Checkpoints(tmp_path / "checkpoints" / "toy", "one").last()
+    assert last is not None
+    assert last.step == 14
+    assert all(value.isfinite().all() for value in last.weights.values())
+
+
+def test_a_full_disk_is_named_and_the_checkpoint_before_it_stays(tmp_path, monkeypatch):
+    real = room.save_file
+
+    def full(tensors, path, *rest):
+        if "step-000014" in str(path):
+            raise OSError(28, "No space left on device")
+        return real(tensors, path, *rest)
+
+    monkeypatch.setattr(room, "save_file", full)
+    with pytest.raises(MareyError, match=r"step 14 could not be written.*No space left.*step 7 is kept"):
+        train(tmp_path, Toy())
+    assert Checkpoints(tmp_path / "checkpoints" / "toy", "one").steps() == [7]
+    assert not list((tmp_path / "checkpoints" / "toy").glob("*.tmp"))
+
+
+def test_the_rate_rises_and_falls_to_a_tenth():
+    rates = [pace().rate(step) for step in range(STEPS)]
+    assert rates[0] == pytest.approx(0.1 / 3)
+    assert max(rates) == pytest.approx(rates[3]) == pytest.approx(0.1)
+    assert rates[-1] == pytest.approx(0.01, rel=0.05)
+    assert all(a > b for a, b in zip(rates[3:], rates[4:], strict=False))
+
+
+def test_gradients_are_clipped(tmp_path):
+    train(tmp_path, Toy(), clip_norm=1e-9, steps=5)
+    fresh = Toy()
+    last = Checkpoints(tmp_path / "checkpoints" / "toy", "one").last()
+    assert last is not None
+    moments = torch.cat([v.flatten() for name, v in last.optimizer.items() if name.endswith("exp_avg")])
+    assert 0 < moments.abs().max().item() < 1e-9
+    assert set(last.weights) == {name for name in fresh.module.state_dict() if not name.startswith("frozen")}
+
+
+def test_stages_may_have_different_precisions(tmp_path):
+    train(tmp_path / "a", Toy(), precision="bf16")
+    train(tmp_path / "b", Toy(), precision="no")
+    train(tmp_path / "c", Toy(), precision="bf16")
+    a, b, c = (Metrics(tmp_path / name / "metrics.jsonl").lines()[-1]["loss"] for name in "abc")
+    assert a == c != b
+
+
+def test_half_precision_on_a_cpu_is_refused(tmp_path):
+    with pytest.raises(MareyError, match="fp16"):
+        train(tmp_path, Toy(), precision="fp16")
