@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from made_library import add_clip, add_footage, group, new
 
+import marey.errors
 from marey.catalog import Library, flatten, forget, new_shard, publish, read_selection, remember, select, shard_name
 from marey.catalog import write_shard as write
 from marey.catalog.shards import Shard, all_shards
@@ -206,6 +207,32 @@ def test_runs_keep_their_recipe_and_checkpoints_and_lose_what_they_show(library)
     assert (run / "checkpoints" / "video" / "state.json").exists()
     assert (library.path / "runs" / "quiet" / "samples" / "windows.json").exists()
     assert (library.path / "log.txt").read_text() == "start  reading\nend  reading\n"
+
+
+def test_a_checkpoint_that_names_it_is_removed_whole(library):
+    state = library.path / "runs" / "tiny" / "checkpoints" / "video" / "order.json"
+    state.write_text(json.dumps([CLIPS[GONE][1] + ":0"]))
+    (state.parent / "weights.safetensors").touch()
+    assert forget(library, GONE).runs == ("tiny",)
+    assert not (library.path / "runs" / "tiny" / "checkpoints").exists()
+
+
+def test_a_model_whose_card_names_it_is_named(library):
+    (library.path / "models" / "quiet" / "README.md").write_text(f"learned from {GONE}.")
+    assert "models/quiet" in forget(library, GONE).models
+
+
+def test_what_was_published_cannot_be_published_without_pyarrow_and_is_removed(library, monkeypatch):
+    publish(library)
+
+    def none(module):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(marey.errors, "import_module", none)
+    forget(library, GONE)
+    assert not any(
+        (library.path / name).exists() for name in ("metadata.parquet", "tables/catalog.parquet", "README.md")
+    )
 
 
 def test_what_was_published_is_published_without_it(library):

@@ -27,7 +27,13 @@ def library(tmp_path):
             library,
             "c1",
             "f1",
-            {"motion": 2.5, "fps": 24.0, "phash": {"data": '"ff00"'}, "duplicate_group": group("g")},
+            {
+                "motion": 2.5,
+                "fps": 24.0,
+                "text_area": {"value": 0.1, "data": [0.1]},
+                "phash": {"data": '"ff00"'},
+                "duplicate_group": group("g"),
+            },
         )
         add_clip(library, "c2", "f2", {"motion": 1.0, "text_area": {"status": "missing", "reason": "no ocr"}})
         add_clip(library, "c3", "f2", status="rejected", reason=r"C:\films\b.mp4 is too short")
@@ -44,7 +50,8 @@ def test_the_full_table(library):
     rows = {row["clip"]: row for row in parquet.read_table(library.path / "tables" / "catalog.parquet").to_pylist()}
     assert rows.keys() == {"c1", "c2", "c3"}
     one = rows["c1"]
-    assert (one["motion"], one["fps"], one["signal_fps"], one["phash_data"]) == (2.5, 24.0, 24.0, '"ff00"')
+    assert (one["motion"], one["fps"], one["signal_fps"], one["phash"]) == (2.5, 24.0, 24.0, '"ff00"')
+    assert (one["text_area"], one["text_area_data"]) == (0.1, "[0.1]")
     assert (one["caption"], one["caption_facts"], one["caption_file"]) == ("a cat, ü", "a video", "a cat, ü")
     assert (one["selections"], rows["c2"]["selections"]) == (["good"], [])
     assert (one["license"], one["credit"], one["footage_name"]) == ("CC0", "Ann", "a | <b>.mp4")
@@ -79,11 +86,12 @@ def test_the_card_names_every_licence_source_and_credit(library):
     header, _, body = card.removeprefix("---\n").partition("---\n")
     assert "license: other\n" in header  # for there are two
     assert '- "tables/catalog.parquet"' in header
-    assert "2 clips of 2 sources" in body
+    assert "usable clips: 2, " in body
+    assert "other clips: 1" in body
     assert "| a &#124; &lt;b&gt;.mp4 | video | CC0 | Ann | https://example.org/a | ok |" in body
     assert "| b.mp4 | video | CC BY 3.0 | Bo |  | ok |" in body
     assert "| CC0 | 1 |" in body
-    assert "| text_area |  | high | 0 | 1 |" in body
+    assert "| text_area |  | high | 1 | 1 |" in body
     assert "| good | 1 |" in body
 
 

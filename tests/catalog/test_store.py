@@ -58,6 +58,11 @@ def test_values_are_stored_as_what_they_mean(tmp_path):
         }
         library.put("footage", [{"id": "f", "reason": f"cannot read {strange}", "origin": [strange]}])
         assert json.loads(library.one("select origin from footage")["origin"]) == [strange]
+        library.put("footage", [{"id": "f", "origin": {"a": np.arange(2), "b": Path(strange), "c": Fraction(1, 3)}}])
+        origin = json.loads(library.one("select origin from footage")["origin"])
+        assert origin == {"a": [0, 1], "b": path_text(strange), "c": "1/3"}
+        with pytest.raises(TypeError, match="no place in JSON"):
+            library.put("footage", [{"id": "f", "origin": [{1, 2}]}])
 
 
 @pytest.mark.parametrize(

@@ -91,13 +91,18 @@ def _table(library: Library) -> tuple[list[Row], dict[str, str]]:
         "from clips left join footage on footage.id = clips.footage order by clips.footage, clips.n, clips.id"
     )
     columns = dict(_CLIP)
-    signals: dict[str, Row] = {}
-    for row in library.rows("select name, max(data is not null) as text from signals group by name order by name"):
+    signals: dict[str, dict[str, str]] = {}  # by name: which column of a signal's row goes to which of the table
+    for row in library.rows(
+        "select name, count(value) as n, count(data) as texts from signals group by name order by name"
+    ):
         column = row["name"] if row["name"] not in columns else f"signal_{row['name']}"
-        columns[column] = "float64"
-        if row["text"]:
-            columns[f"{column}_data"] = "string"
-        signals[row["name"]] = {"column": column, "text": row["text"]}
+        signals[row["name"]] = places = {}
+        if row["n"] or not row["texts"]:
+            places["value"] = column
+            columns[column] = "float64"
+        if row["texts"]:
+            places["data"] = f"{column}_data" if row["n"] else column
+            columns[places["data"]] = "string"
     captioners = [
         row["captioner"] for row in library.rows("select distinct captioner from captions order by captioner")
     ]
@@ -116,9 +121,7 @@ def _table(library: Library) -> tuple[list[Row], dict[str, str]]:
         clip["footage_name"] = _name(path)
         clip["reason"] = clip["reason"].replace(path, _name(path)) if path else clip["reason"]
         for name, row in known.get(clip["clip"], {}).items():
-            clip[signals[name]["column"]] = row["value"]
-            if signals[name]["text"]:
-                clip[f"{signals[name]['column']}_data"] = row["data"]
+            clip |= {column: row[part] for part, column in signals[name].items()}
         said = captions.get(clip["clip"], {})
         clip |= {f"caption_{name}": text for name, text in said.items()}
         clip["caption"] = said.get("file") or next(iter(said.values()), None)  # what a person wrote comes first
@@ -183,10 +186,12 @@ def _card(library: Library, rows: list[Row], has_files: bool) -> str:
         "",
         "# Clips",
         "",
-        f"{len(ok)} clips of {sum(row['status'] == 'ok' for row in footage)} sources, "
-        f"{sum(row['seconds'] or 0 for row in ok) / 60:.1f} minutes, made by Marey from raw footage; "
-        f"{len(rows) - len(ok)} more clips are listed with the reason why they are not usable. "
-        "The full table is `tables/catalog.parquet`.",
+        "Made by Marey from raw footage. The full table is `tables/catalog.parquet`; the clips that are not usable are "
+        "in it, and why.",
+        "",
+        f"- usable clips: {len(ok)}, {sum(row['seconds'] or 0 for row in ok) / 60:.1f} minutes",
+        f"- other clips: {len(rows) - len(ok)}",
+        f"- sources: {len(footage)}",
         "",
         "## Signals",
         "",

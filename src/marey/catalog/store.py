@@ -327,7 +327,8 @@ class Library:
 
     def forgotten(self) -> dict[str, str]:
         """The content ids that were forgotten, each with its date: curation leaves them out."""
-        return {name.removeprefix(FORGOTTEN): date for name, date in self.facts.items() if name.startswith(FORGOTTEN)}
+        rows = self.rows("select name, value from facts where name glob ? order by name", f"{FORGOTTEN}*")
+        return {row["name"].removeprefix(FORGOTTEN): json.loads(row["value"]) for row in rows}
 
     # inside
 
