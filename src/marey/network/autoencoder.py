@@ -1,4 +1,4 @@
-"""The autoencoder: diffusers' AutoencoderKLTemporalDecoder at any size, with clips in and clips out.
+"""The autoencoder: diffusers' AutoencoderKLTemporalDecoder at any size, with our decoder in it, clips in and clips out.
 
 Frames are encoded one by one; the decoder also mixes them over time, and its group normalisations take their statistics over all
 frames that it is given, so a clip decoded in chunks is not exactly the clip decoded whole (svd.md §1.4).
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from marey.errors import MareyError, require
 from marey.network.config import GROUPS
+from marey.network.decoder import TemporalDecoder
 
 require("diffusers", "train")
 
@@ -28,6 +29,12 @@ class Autoencoder(nn.Module):
 
     def __init__(self, vae: AutoencoderKLTemporalDecoder) -> None:
         super().__init__()
+        config = vae.config
+        decoder = TemporalDecoder(
+            config.latent_channels, config.out_channels, config.block_out_channels, config.layers_per_block
+        )
+        decoder.to(vae.device, vae.dtype).load_state_dict(vae.decoder.state_dict())
+        vae.decoder = decoder  # diffusers' own class and file, its decoder's weights in our faster one
         self.vae = vae
 
     @classmethod

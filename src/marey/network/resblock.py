@@ -38,15 +38,17 @@ class Clips:
 
 
 class Mixer(nn.Module):
-    """A learned share: sigmoid(mix_factor) of the spatial result, the rest of the temporal one."""
+    """A learned share: sigmoid(mix_factor) of the spatial result and the rest of the temporal one, or, `inverted`, the other way."""
 
-    def __init__(self, factor: float = 0.5) -> None:
+    def __init__(self, factor: float = 0.5, inverted: bool = False) -> None:
         super().__init__()
+        self.inverted = inverted
         self.mix_factor = nn.Parameter(torch.tensor([factor]))
 
     def temporal(self, clips: Clips) -> Tensor:
         """The share of the temporal result: (1, 1), or (B, T) where some frames are stills, whose share is 0."""
-        share = torch.sigmoid(-self.mix_factor)[None]  # 1 - sigmoid(x) == sigmoid(-x)
+        # 1 - sigmoid(x) == sigmoid(-x)
+        share = torch.sigmoid(self.mix_factor if self.inverted else -self.mix_factor)[None]
         return share if clips.stills is None else share.masked_fill(clips.stills, 0.0)
 
 
@@ -93,14 +95,29 @@ class ResBlock(nn.Module):
 class SpatioTemporalResBlock(nn.Module):
     """A spatial residual block, then a temporal one, mixed (svd.md §1.2, R).
 
-    The paper's temporal block adds its residual to the spatial result, so the mix a*x + (1-a)*(x + r) is x + (1-a)*r.
+    The temporal block adds its residual r to the spatial result x, so the mix a*x + (1-a)*(x + r) is x + (1-a)*r.
+
+    Args:
+        in_channels, out_channels: widths.
+        emb: width of the embedding, or None for a block without (the decoder's).
+        eps: of the group normalisations.
+        temporal_eps: of those of the temporal block, where it differs.
+        mixer: the share of the two; None: the UNet's, which begins with sigmoid(0.5) of the spatial result.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, emb: int | None, eps: float) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        emb: int | None,
+        eps: float,
+        temporal_eps: float | None = None,
+        mixer: Mixer | None = None,
+    ) -> None:
         super().__init__()
         self.spatial_res_block = ResBlock(in_channels, out_channels, emb, eps)
-        self.temporal_res_block = ResBlock(out_channels, out_channels, emb, eps, temporal=True)
-        self.time_mixer = Mixer()
+        self.temporal_res_block = ResBlock(out_channels, out_channels, emb, temporal_eps or eps, temporal=True)
+        self.time_mixer = mixer or Mixer()
 
     def forward(self, x: Tensor, emb: Tensor | None, clips: Clips) -> Tensor:
         """x: (B*T, C, H, W) channels-last. emb: SiLU of the embedding, (B, 1, E), or (B, T, E) where it differs by frame."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.network.config import GROUPS
+from marey.network.linear import Linear, project
 from marey.network.resblock import Clips, Mixer
 
 
@@ -42,10 +43,10 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, context: int | None = None) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context or width, width, bias=False)
-        self.to_v = nn.Linear(context or width, width, bias=False)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+        self.to_q = Linear(width, width, bias=False)
+        self.to_k = Linear(context or width, width, bias=False)
+        self.to_v = Linear(context or width, width, bias=False)
+        self.to_out = nn.ModuleList([Linear(width, width)])
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """x: (N, L, C). context: (N, M, D), or None for attention of x to itself."""
@@ -80,11 +81,15 @@ class GEGLU(nn.Module):
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(width, 2 * inner)
+        self.proj = Linear(width, 2 * inner)
 
     def forward(self, x: Tensor) -> Tensor:
-        x, gate = self.proj(x).chunk(2, dim=-1)
-        return x * functional.gelu(gate)
+        if type(self.proj) is not Linear:  # wrapped, by LoRA for one: it has to be called whole
+            value, gate = self.proj(x).chunk(2, dim=-1)
+        else:  # two products of half the size: nothing is copied apart afterwards, and no tensor is too large to be reused
+            weights, biases = self.proj.weight.chunk(2), self.proj.bias.chunk(2)
+            value, gate = (project(x, weight, bias) for weight, bias in zip(weights, biases, strict=True))
+        return value * functional.gelu(gate)
 
 
 class FeedForward(nn.Module):
@@ -92,7 +97,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.net = nn.ModuleList([GEGLU(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width)])
+        self.net = nn.ModuleList([GEGLU(width, 4 * width), nn.Identity(), Linear(4 * width, width)])
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net[2](self.net[0](x))
@@ -148,14 +153,14 @@ class SpatioTemporalTransformer(nn.Module):
     def __init__(self, width: int, heads: int, context: int, layers: int = 1) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(GROUPS, width, eps=1e-6)
-        self.proj_in = nn.Linear(width, width)
+        self.proj_in = Linear(width, width)
         self.transformer_blocks = nn.ModuleList(TransformerBlock(width, heads, context) for _ in range(layers))
         self.temporal_transformer_blocks = nn.ModuleList(
             TemporalTransformerBlock(width, heads, context) for _ in range(layers)
         )
         self.time_pos_embed = Embedding(width, 4 * width, width)
         self.time_mixer = Mixer()
-        self.proj_out = nn.Linear(width, width)
+        self.proj_out = Linear(width, width)
 
     def forward(self, x: Tensor, context: Tensor, clips: Clips) -> Tensor:
         """x: (B*T, C, H, W) channels-last. context: (B, N, D)."""
