@@ -2,7 +2,8 @@
 
     python benchmarks/bench_start.py
 
-Each command is a fresh process, run in turn with the others so that a drift of the machine's speed meets all alike; the median counts.
+Each command is a fresh process, run in turn with the others so that a drift of the machine's speed meets all alike;
+the median counts.
 """
 
 import importlib.util

@@ -2,8 +2,8 @@
 
     python benchmarks/demo_steps.py demo/samples/library/runs/tiny
 
-The figures are those that `marey run` wrote down while it worked: seconds of the step, and the most memory that the process and its
-workers held together, sampled four times a second.
+The figures are those that `marey run` wrote down while it worked: seconds of the step, and the most memory that the
+process and its workers held together, sampled four times a second.
 """
 
 import json
@@ -30,7 +30,9 @@ def cores() -> str:
     name = platform.processor() or "processor"
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         name = names[0] if names else name
     return f"{os.cpu_count()} cores of {name}"
 

@@ -1,9 +1,10 @@
 """Make a virtual environment with Marey in it, and say beforehand what will be downloaded.
 
-    python3 scripts/install.py .venv train ocr parquet        # the extras that are wanted; 'dev' adds the tools of the tests
+    python3 scripts/install.py .venv train ocr parquet        # the extras that are wanted; 'dev' adds the tools of the
+    tests
 
-torch is the CPU build where an installer offers one: pip where it finds such a wheel, else uv (which knows where they are), else
-whatever the registry has. TORCH=cuda asks for the registry's own build.
+torch is the CPU build where an installer offers one: pip where it finds such a wheel, else uv (which knows where they
+are), else whatever the registry has. TORCH=cuda asks for the registry's own build.
 """
 
 import os
@@ -27,8 +28,10 @@ TORCH_CPU, TORCH_CUDA = 195, 2990
 
 def main() -> None:
     """Install; nothing is done when what was installed is newer than what asks for it."""
-    if sys.version_info < (3, 11):
-        sys.exit(f"Marey needs Python 3.11 or newer; this is {platform.python_version()}. PYTHON=python3.12 make demo, say.")
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older Python shall read why
+        sys.exit(
+            f"Marey needs Python 3.11 or newer; this is {platform.python_version()}. PYTHON=python3.12 make demo, say."
+        )
     folder, extras = Path(sys.argv[1]), sorted(set(sys.argv[2:]))
     stamp = folder / "marey-installed.txt"
     wanted = " ".join([*extras, f"TORCH={os.environ.get('TORCH', '')}"])
@@ -47,7 +50,7 @@ def main() -> None:
     command, torch_mb = installer(folder, "train" in extras)
     total = SIZES["core"] + sum(SIZES.get(extra, 0) for extra in extras) + torch_mb
     print(
-        f"Installing marey[{','.join(extra for extra in extras if extra != 'dev')}] into {folder}: about {total} MB of downloads"
+        f"Installing marey[{','.join(set(extras) - {'dev'})}] into {folder}: about {total} MB of downloads"
         + (f", of which torch is {torch_mb} MB" if torch_mb else "")
         + ". What is already in the installer's cache is not fetched again.",
         flush=True,
@@ -72,7 +75,16 @@ def requirements(extras: list[str]) -> list[str]:
 
 def installer(folder: Path, with_torch: bool) -> tuple[list[str], int]:
     """The command that installs into `folder`, and the MB of torch that it will fetch."""
-    pip = [str(python(folder)), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
+    pip = [
+        str(python(folder)),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--progress-bar",
+        "off",
+    ]
     if not with_torch:
         return pip, 0
     if os.environ.get("TORCH") == "cuda":
@@ -90,7 +102,10 @@ def installer(folder: Path, with_torch: bool) -> tuple[list[str], int]:
         uv.append("--torch-backend=cpu")
         if subprocess.run([*uv, "--dry-run", "torch"], capture_output=True, check=False).returncode == 0:
             return uv, TORCH_CPU
-    print("No CPU build of torch is on offer here: the registry's own build is taken, with its CUDA libraries.", flush=True)
+    print(
+        "No CPU build of torch is on offer here: the registry's own build is taken, with its CUDA libraries.",
+        flush=True,
+    )
     return pip, TORCH_CUDA
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "marey" / "recipe.py"
 HEAD = """# recipe: every key
 
-A recipe is a TOML file with a section a verb. What it does not say has the default below. An unknown key is an error that names the nearest known one. On the command
-line, `section.key=value` overrides (`train.video.steps=100`). The recipes that ship are in [recipes/](../recipes); the resolved one is saved beside every run.
+A recipe is a TOML file with a section a verb. What it does not say has the default below. An unknown key is an error
+that names the nearest known one. On the command line, `section.key=value` overrides (`train.video.steps=100`). The
+recipes that ship are in [recipes/](../recipes); the resolved one is saved beside every run.
 
 This page is written by `scripts/recipe_page.py` from the source.
 """
@@ -20,7 +21,9 @@ This page is written by `scripts/recipe_page.py` from the source.
 
 def main() -> str:
     """The page."""
-    classes = {node.name: node for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)}
+    classes = {
+        node.name: node for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)
+    }
     return HEAD + "".join(section(classes, "Recipe", ""))
 
 
@@ -33,10 +36,16 @@ def section(classes: dict[str, ast.ClassDef], name: str, path: str) -> list[str]
             continue
         key, kind = node.target.id, ast.unparse(node.annotation)
         if kind in classes:
-            inner += section(classes, kind, f"{path}.{key}" if path else key) if not isinstance(node.value, ast.Constant) else []
+            inner += (
+                section(classes, kind, f"{path}.{key}" if path else key)
+                if not isinstance(node.value, ast.Constant)
+                else []
+            )
             continue
         said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
-        rows.append(f"| `{key}` | {kind.replace('|', 'or')} | `{default(node.value)}` | {' '.join(str(said).split())} |\n")
+        rows.append(
+            f"| `{key}` | {kind.replace('|', 'or')} | `{default(node.value)}` | {' '.join(str(said).split())} |\n"
+        )
     title = f"\n## [{path}]\n\n" if path else "\n## At the top\n\n"
     doc = " ".join((ast.get_docstring(classes[name]) or "").split())
     return [title, f"{doc}\n\n", *(["| key | type | default | |\n|---|---|---|---|\n", *rows] if rows else []), *inner]

@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ["samples", "curate", "select", "encode", "train", "generate", "animate", "evaluate", "report", "run", "doctor", "forget"]
+VERBS = [
+    "samples",
+    "curate",
+    "select",
+    "encode",
+    "train",
+    "generate",
+    "animate",
+    "evaluate",
+    "report",
+    "run",
+    "doctor",
+    "forget",
+]
 
 
 def marey(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

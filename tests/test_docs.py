@@ -1,6 +1,8 @@
-"""Every command and every piece of Python on a page of docs/ is run here, in a folder where a road has been gone in small.
+"""Every command and every piece of Python on a page of docs/ is run here, in a folder where a road has been gone in
+small.
 
-The pages say `tiny`; in that folder a file named `tiny` is a recipe of a few steps, which stands before the shipped one.
+The pages say `tiny`; in that folder a file named `tiny` is a recipe of a few steps, which stands before the shipped
+one.
 """
 
 import os

@@ -1,5 +1,7 @@
 """The one sentence for what is not installed."""
 
+from pathlib import Path
+
 import pytest
 
 from marey.errors import MareyError, MissingExtra, require
@@ -16,7 +18,7 @@ def test_a_module_that_is_not_there_names_the_command() -> None:
     assert isinstance(error.value, ImportError)
 
 
-def test_a_fault_inside_an_installed_module_is_not_hidden(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+def test_a_fault_inside_an_installed_module_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken_inside.py").write_text("import no_such_dependency")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="no_such_dependency") as error:

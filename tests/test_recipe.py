@@ -36,7 +36,13 @@ def test_an_override_reaches_its_field(override: str, value: int) -> None:
 def test_overrides_of_other_types() -> None:
     recipe = Recipe.of(
         {},
-        ["select.name=hq", "select.drop.motion=12.5", "encode.autoencoder.channels=[32,64]", 'device="cpu"', "curate.text=false"],
+        [
+            "select.name=hq",
+            "select.drop.motion=12.5",
+            "encode.autoencoder.channels=[32,64]",
+            'device="cpu"',
+            "curate.text=false",
+        ],
     )
     assert recipe.select.name == "hq"
     assert recipe.select.drop == {"motion": 12.5}

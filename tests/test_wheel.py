@@ -1,4 +1,5 @@
-"""The built wheel, in an environment of its own: it installs, starts, carries its recipes and page template, and says what is missing."""
+"""The built wheel, in an environment of its own: it installs, starts, carries its recipes and page template, and says
+what is missing."""
 
 import os
 import subprocess
@@ -35,7 +36,9 @@ def test_it_starts_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheel)], check=True, capture_output=True, text=True)
 
     def marey(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([python, "-m", "marey", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [python, "-m", "marey", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
 
     assert marey("--version").stdout.startswith("marey 0.")
     doctor = marey("doctor")
@@ -43,7 +46,12 @@ def test_it_starts_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     assert 'pip install "marey[train]"' in doctor.stdout
     still = tmp_path / "still.jpg"
     subprocess.run(
-        [python, "-c", "import sys; from PIL import Image; Image.new('RGB', (64, 64), 'teal').save(sys.argv[1])", still],
+        [
+            python,
+            "-c",
+            "import sys; from PIL import Image; Image.new('RGB', (64, 64), 'teal').save(sys.argv[1])",
+            still,
+        ],
         check=True,
     )
     wanting = marey("animate", str(still))

@@ -1,7 +1,7 @@
 """The verbs of the command line. Each parses its words, calls one typed function of its room, and prints the result.
 
-The result goes to standard output (as JSON with --json), progress to standard error. Rooms are imported inside the verbs, so that
-`marey --help` loads none of them.
+The result goes to standard output (as JSON with --json), progress to standard error. Rooms are imported inside the
+verbs, so that `marey --help` loads none of them.
 """
 
 import json
@@ -43,7 +43,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -325,7 +327,10 @@ def run(
     settings = _recipe(recipe, said)
     with _progress(out / "runs" / name / "log.txt") as progress:
         road = work(settings, out, name=name, progress=progress)
-    lines = [f"  {row['step']:<10} {row['status']:<6} {row['seconds']:>8.1f} s  {row['peak_mb'] or 0:>6} MB" for row in road.steps]
+    lines = [
+        f"  {row['step']:<10} {row['status']:<6} {row['seconds']:>8.1f} s  {row['peak_mb'] or 0:>6} MB"
+        for row in road.steps
+    ]
     _say(road, as_json, "\n".join([*lines, "", f"The report: {Path(road.report).as_uri()}"]))
 
 

@@ -5,7 +5,8 @@ from types import ModuleType
 
 
 class MareyError(Exception):
-    """Something the user can put right. The message is one sentence: what is wrong, with which value, and what would do.
+    """Something the user can put right. The message is one sentence: what is wrong, with which value, and what would
+    do.
 
     The command line prints it without a traceback and exits with status 1.
     """

@@ -1,7 +1,7 @@
 """What a long command shows while it works: what it does, how far it is, and when it ends.
 
-A room takes a `Progress` and calls it; it knows nothing of terminals. The command line gives it a `Display`: a live table on a
-terminal, one line now and then elsewhere, and everything in a log file when one is named.
+A room takes a `Progress` and calls it; it knows nothing of terminals. The command line gives it a `Display`: a live
+table on a terminal, one line now and then elsewhere, and everything in a log file when one is named.
 """
 
 import sys
@@ -17,8 +17,8 @@ Item = TypeVar("Item")
 class Progress(Protocol):
     """Called as `progress(what, done, total, note)`: `done` of `total` units of `what` are finished.
 
-    `what` names the piece of work and stays the same for all its calls ("reading footage"); `total` may be None when it is not
-    known; `note` is a short remark that may change ("loss 0.412"). The call with `done == total` ends the piece of work.
+    `what` names the piece of work and stays the same for all its calls ("reading footage"); `total` may be None when
+    it is not known; `note` is a short remark that may change ("loss 0.412"). The call with `done == total` ends it.
     """
 
     def __call__(self, what: str, done: float, total: float | None = None, note: str = "") -> None: ...
@@ -37,7 +37,8 @@ def follow(items: Iterable[Item], progress: Progress, what: str, total: int) -> 
 
 
 class Display:
-    """A progress for people: bars with the time left on a terminal, a line every few seconds elsewhere. Use it as a context.
+    """A progress for people: bars with the time left on a terminal, a line every few seconds elsewhere. Use it as a
+    context.
 
     Args:
         log: a file that gets every piece of work with its start, its end and its seconds, or None.
@@ -71,7 +72,9 @@ class Display:
             self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live:
             self._bars.stop()
 

@@ -2,8 +2,9 @@
 
     recipe = Recipe.open("tiny", ["train.video.steps=100"])     # a shipped name, or the path of a .toml file
 
-An unknown key is an error that names the nearest known one; a value out of range is an error that names the field, the value and
-what would do. The resolved recipe is saved beside whatever it made; the same recipe, seed and library give the same result.
+An unknown key is an error that names the nearest known one; a value out of range is an error that names the field, the
+value and what would do. The resolved recipe is saved beside whatever it made; the same recipe, seed and library give
+the same result.
 """
 
 import difflib
@@ -35,7 +36,8 @@ class Footage(Section):
     folder: str | None = None
     """The folder of footage, searched with all below it. None: the sample footage is fetched and used."""
     budget_seconds: float | None = Field(None, gt=0)
-    """Read at most this many seconds of video in all, chosen by content hash so that the choice is stable. None: everything."""
+    """Read at most this many seconds of video in all, chosen by content hash so that the choice is stable. None:
+    everything."""
     file_seconds: float | None = Field(None, gt=0)
     """Read at most this many seconds from the start of each video. None: to its end."""
     photos: int | None = Field(None, ge=0)
@@ -93,7 +95,8 @@ class Windows(Section):
 
     frames: int = Field(8, ge=2)
     fps: float = Field(8.0, gt=0)
-    """Frames are taken at the whole stride of the source that comes nearest to this rate; the true rate is a condition."""
+    """Frames are taken at the whole stride of the source that comes nearest to this rate; the true rate is a
+    condition."""
     size: int = Field(64, ge=16)
     """Height and width in pixels, after the largest centred square; a multiple of the autoencoder's factor."""
     heldout_share: float = Field(0.2, gt=0, lt=1)
@@ -118,7 +121,8 @@ class Autoencoder(Section):
     lr: float = Field(1e-3, gt=0)
     warmup: int = Field(20, ge=0)
     kl: float = Field(1e-6, ge=0)
-    """Weight of the divergence from the unit normal (nats a latent) beside the mean absolute error of pixels in -1..1."""
+    """Weight of the divergence from the unit normal (nats a latent) beside the mean absolute error of pixels in -1..1.
+    """
     ema: float = Field(0.99, ge=0, lt=1)
     checkpoint_every: int = Field(100, ge=1)
     evaluate_every: int = Field(100, ge=1)
@@ -290,13 +294,17 @@ def find(name: str | Path) -> Path:
 def _overridden(table: dict[str, Any], override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise MareyError(f"The override {override!r} is not of the form section.key=value, such as train.video.steps=100.")
+        raise MareyError(
+            f"The override {override!r} is not of the form section.key=value, such as train.video.steps=100."
+        )
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word is a string
         if value == "none":
-            value = None  # TOML has no word for it; `footage.budget_seconds=none` lifts a limit that a shipped recipe sets
+            value = (
+                None  # TOML has no word for it; `footage.budget_seconds=none` lifts a limit that a shipped recipe sets
+            )
     *sections, last = key.strip().split(".")
     copy = json.loads(json.dumps(table))
     place = copy

@@ -1,7 +1,7 @@
 """The road from a recipe: samples, curate, select, encode, train, generate, evaluate, report.
 
-Every step is resumable by itself; here each is keyed by the step before it and by its own settings, so that a second run calls
-nothing twice. What a step took is written to `runs/NAME/steps.json`.
+Every step is resumable by itself; here each is keyed by the step before it and by its own settings, so that a second
+run calls nothing twice. What a step took is written to `runs/NAME/steps.json`.
 """
 
 import contextlib
@@ -52,7 +52,9 @@ def run(recipe: Recipe, library: Path, *, name: str = "tiny", progress: Progress
     steps = _Steps(folder, progress)
 
     if recipe.footage.folder is None:
-        steps.do("samples", str(recipe.seed), lambda: samples(footage, seed=recipe.seed, progress=progress), _made(footage))
+        steps.do(
+            "samples", str(recipe.seed), lambda: samples(footage, seed=recipe.seed, progress=progress), _made(footage)
+        )
 
     from marey.curate import curate
 
@@ -101,7 +103,9 @@ def _select_to_report(recipe: Recipe, store: Library, folder: Path, steps: "_Ste
 
     def choose() -> Any:
         chosen = select(store, recipe.select, progress=progress)
-        with contextlib.suppress(ImportError):  # the catalog is published where pyarrow is; `marey doctor` says where it is not
+        with contextlib.suppress(
+            ImportError
+        ):  # the catalog is published where pyarrow is; `marey doctor` says where it is not
             publish(store)
         return {"selection": chosen.name, "clips": len(chosen.clips), "hash": chosen.hash}
 
@@ -166,7 +170,9 @@ class _Steps:
         """Mix what the steps so far have made into the key of all that follow."""
         self._key = hashlib.sha256(f"{self._key} {digest}".encode()).hexdigest()[:16]
 
-    def do(self, step: str, settings: str | None, work: Callable[[], Any], made: Callable[[], bool] = lambda: True) -> None:
+    def do(
+        self, step: str, settings: str | None, work: Callable[[], Any], made: Callable[[], bool] = lambda: True
+    ) -> None:
         """Do `work` unless it was done with these settings after the same steps, and what it made is still there.
 
         `settings` None: the work is called each time and finds out by itself what is missing.
@@ -180,7 +186,9 @@ class _Steps:
                 return
         before = self._known.get(step, {})
         again = settings is None and before.get("status") == "done"
-        goes_on = before.get("status") == "interrupted" and before.get("key") == (self._key if settings is not None else "")
+        goes_on = before.get("status") == "interrupted" and before.get("key") == (
+            self._key if settings is not None else ""
+        )
         row: dict[str, Any] = {"step": step, "key": self._key if settings is not None else "", "status": "interrupted"}
         started, result, meter = time.monotonic(), None, Meter()
         try:
@@ -254,8 +262,11 @@ def _digest(store: Library) -> str:
 
 
 def _made(footage: Path) -> Callable[[], bool]:
-    return lambda: (footage / "LICENCES.json").is_file() and all(
-        (footage / name).is_file() for name in json.loads((footage / "LICENCES.json").read_text(encoding="utf-8"))
+    return lambda: (
+        (footage / "LICENCES.json").is_file()
+        and all(
+            (footage / name).is_file() for name in json.loads((footage / "LICENCES.json").read_text(encoding="utf-8"))
+        )
     )
 
 

@@ -15,7 +15,8 @@ FLAT = 3.0
 
 
 def perceptual_hash(luma: np.ndarray) -> int | None:
-    """The signs of the 64 lowest frequencies of uint8 (H, W) but the constant one; None of a picture that is nearly one tone.
+    """The signs of the 64 lowest frequencies of uint8 (H, W) but the constant one; None of a picture that is nearly
+    one tone.
 
     Scaling, recompression and mild changes of light flip few bits.
     """

@@ -1,7 +1,8 @@
 """Motion as in the paper: Farneback's dense flow between frames half a second apart, and the mean of its magnitude.
 
-Source: Stable Video Diffusion, appendix C (optical flow at 2 fps); Farneback, "Two-frame motion estimation based on polynomial
-expansion" (2003). The magnitude is averaged, never the signed components: a pan to the left and one to the right do not cancel.
+Source: Stable Video Diffusion, appendix C (optical flow at 2 fps); Farneback, "Two-frame motion estimation based on
+polynomial expansion" (2003). The magnitude is averaged, never the signed components: a pan to the left and one to the
+right do not cancel.
 """
 
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def flow(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Dense flow between two luma pictures uint8 (H, W): float32 (H, W, 2), x and y in pixels of these pictures."""
     if before.shape != after.shape:
         raise ValueError(f"the pictures differ in size: {before.shape} and {after.shape}")
-    return cv2.calcOpticalFlowFarneback(before, after, None, **FARNEBACK)  # type: ignore[call-overload, no-any-return]
+    return cv2.calcOpticalFlowFarneback(before, after, None, **FARNEBACK)  # type: ignore[call-overload]
 
 
 def motion(before: np.ndarray, after: np.ndarray, height: int, width: int) -> Motion:

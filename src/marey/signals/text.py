@@ -1,6 +1,7 @@
 """How much of a picture is covered by text: RapidOCR's detector, boxes only.
 
-The paper's measure is the area of CRAFT's boxes over the area of the frame (appendix C). Boxes that overlap are counted once.
+The paper's measure is the area of CRAFT's boxes over the area of the frame (appendix C). Boxes that overlap are
+counted once.
 """
 
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from marey.errors import require
 
 LONG_SIDE = 736
-"""The detector's default scales the short side up to this, whatever the picture: ten times the work for the same boxes."""
+"""The detector's default scales the short side up to this, whatever the picture: ten times the work for the same
+boxes."""
 
 
 class TextDetector:

@@ -1,0 +1,6 @@
+"""Footage to clips with signals and captions: one decode a source, and nothing is thrown away."""
+
+from marey.curate.curate import curate
+from marey.curate.summary import Summary
+
+__all__ = ["Summary", "curate"]

@@ -1,0 +1,429 @@
+"""The verb: a folder of footage becomes a library, or a library is brought up to date with it.
+
+Scan, probe, budget, read (the one decode), cut (from the trace), text, duplicates. Each piece is entered in the ledger
+when it is done, in the same transaction as what it gave: a kill costs at most the item in hand, and a second run finds
+out what is missing.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marey.catalog import Library, path_text, text_path
+from marey.curate import caption as captions
+from marey.curate import clips as cutting
+from marey.curate import text
+from marey.curate import transitions as detection
+from marey.curate.duplicates import group_duplicates
+from marey.curate.read import ProbeStage, ReadStage
+from marey.curate.scan import Found, Sidecars, scan
+from marey.curate.summary import Summary, summarise
+from marey.engine import Result, run, stage_key
+from marey.errors import MareyError
+from marey.progress import Progress, silent
+from marey.recipe import Curate, Footage
+
+SIGNATURE_BYTES = 3456 + 8
+STILL_BYTES_A_SECOND = 60_000
+
+
+def curate(
+    footage: str | Path,
+    out: str | Path,
+    *,
+    footage_settings: Footage | None = None,
+    settings: Curate | None = None,
+    workers: int = 2,
+    progress: Progress = silent,
+) -> Summary:
+    """Curate the folder `footage` into the library `out`, which is made if it is not there.
+
+    Every path ends in the catalog with a status and a reason; one that is broken costs itself alone.
+
+    Args:
+        footage_settings: budgets; the default reads everything.
+        workers: guarded processes that read; 0 reads in this process, unguarded.
+
+    Raises:
+        MareyError: there is no such folder, no usable footage in it, no room on the disk, or another process writes to
+        the library.
+    """
+    place, out = Path(footage).expanduser().absolute(), Path(out).expanduser().absolute()
+    budget, settings = footage_settings or Footage(), settings or Curate()
+    if not os.path.lexists(place):
+        raise MareyError(f"{place} is not there: a folder of footage would do.")
+    with Library.open(out, create=True) as library:
+        work = _Work(library, budget, settings, workers, progress)
+        found = scan(place, leave=out)
+        work.probe(found)
+        left_out = work.choose(found, place)
+        work.read()
+        work.cut()
+        if settings.text:
+            work.text()
+        group_duplicates(library)
+        if library.one("select 1 from clips where status = 'ok'") is None:
+            raise MareyError(_nothing(library, place, len(found)))
+        return summarise(library, work.did, left_out, work.sidecars.notes)
+
+
+class _Work:
+    """One curation: the library, the settings, and what was done."""
+
+    def __init__(self, library: Library, budget: Footage, settings: Curate, workers: int, progress: Progress) -> None:
+        self.library, self.budget, self.settings = library, budget, settings
+        self.workers, self.progress = workers, progress
+        self.sidecars = Sidecars()
+        self.did = {"probed": 0, "read": 0, "cut": 0, "text": 0}
+        self._chosen: dict[str, float | None] = {}  # footage to the seconds that are read of it; None: all
+        self._threads = 1 if workers else (os.cpu_count() or 1)
+
+    def run(self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float) -> Iterable[Result]:
+        """A stage over items, guarded where there are workers; nothing is started for nothing."""
+        if not items:
+            return []
+        count = min(self.workers, len(items))
+        return run(stage, items, workers=count, timeout_seconds=seconds, progress=self.progress, what=what)
+
+    def probe(self, found: list[Found]) -> None:
+        """Enter every path; hash and probe those that are new or have changed."""
+        known = {row["path"]: row for row in self.library.rows("select * from inputs")}
+        fresh: list[dict[str, Any]] = []
+        for one in found:
+            path = path_text(one.path)
+            row = known.get(path)
+            if one.status != "ok":
+                if row is None or (row["status"], row["reason"]) != (one.status, one.reason):
+                    self._input(path, one.size, one.mtime_ns, None, one.status, "scan", one.reason)
+            elif row is None or not row["footage"] or (row["size"], row["mtime_ns"]) != (one.size, one.mtime_ns):
+                fresh.append({"id": path, "path": path})
+        sizes = {path_text(one.path): (one.size, one.mtime_ns) for one in found}
+        forgotten = self.library.forgotten()
+        for result in self.run(ProbeStage(), fresh, "looking at files", self.settings.file_timeout_seconds):
+            self.did["probed"] += 1
+            with self.library.transaction():
+                if result.status != "ok":
+                    self._input(result.id, *sizes[result.id], None, result.status, "probe", result.error)
+                elif result.out["footage"] in forgotten:
+                    reason = f"forgotten on {forgotten[result.out['footage']]}"
+                    self._input(result.id, *sizes[result.id], None, "rejected", "probe", reason)
+                else:
+                    self._footage(result)
+
+    def choose(self, found: list[Found], place: Path) -> dict[str, Any]:
+        """Which footage is read, and how much of it, under the budget: in the order of their content ids, so that the
+        choice stays."""
+        here = {path_text(one.path) for one in found}
+        rows = [
+            row
+            for row in self.library.rows(
+                "select footage.*, inputs.path input from inputs join footage on footage.id = inputs.footage "
+                "order by footage.id, inputs.path"
+            )
+            if row["input"] in here
+        ]
+        one_each = list({row["id"]: row for row in reversed(rows)}.values())[::-1]
+        videos = [row for row in one_each if row["kind"] == "video"]
+        photos = [row for row in one_each if row["kind"] == "photo"]
+        read, left, total = _within(videos, self.budget)
+        self._chosen = {**read, **{row["id"]: None for row in photos[: self.budget.photos]}}
+        left += photos[len(self._chosen) - len(read) :]
+        reason = "left out: over the budget of the recipe's [footage]"
+        for row in left:
+            if row["stage"] != "read" and (row["stage"], row["reason"]) != ("budget", reason):
+                self.library.put("footage", [{"id": row["id"], "stage": "budget", "reason": reason}])
+        left = [row for row in left if row["stage"] != "read"]
+        cut_short = sum(row["seconds"] - (read[row["id"]] or row["seconds"]) for row in videos if row["id"] in read)
+        if not left and cut_short < 1:
+            return {}
+        seconds = sum(row["seconds"] for row in left if row["kind"] == "video") + cut_short
+        return {
+            "videos": sum(row["kind"] == "video" for row in left),
+            "photos": sum(row["kind"] == "photo" for row in left),
+            "seconds": round(seconds, 1),
+            "read_seconds": round(total, 1),
+            "command": f'marey curate "{place}" --out "{self.library.path}"',
+        }
+
+    def read(self) -> None:
+        """The one decode of each footage that was not read yet, or not so much of it."""
+        items = []
+        for row in self.library.rows(
+            "select * from footage order by seconds desc, id"
+        ):  # the longest first: no long tail
+            if row["id"] not in self._chosen or self._was_read(row["id"], self._chosen[row["id"]]):
+                continue
+            source = self._source(row["id"])
+            if source is None:
+                continue
+            size, mtime_ns = source["size"], source["mtime_ns"]
+            items.append(
+                {
+                    "id": row["id"],
+                    "path": source["path"],
+                    "library": path_text(self.library.path),
+                    "kind": row["kind"],
+                    "size": size,
+                    "mtime_ns": mtime_ns,
+                    "limit": self._chosen[row["id"]],
+                    "bytes": (row["frames"] or 0) * SIGNATURE_BYTES + int(row["seconds"] or 1) * STILL_BYTES_A_SECOND,
+                }
+            )
+        self._room_for(sum(item["bytes"] for item in items))
+        stage = ReadStage(self._threads)
+        for result in self.run(stage, items, "reading footage", self.settings.file_timeout_seconds):
+            self.did["read"] += 1
+            self._enter_read(result, self._chosen[result.id])
+
+    def cut(self) -> None:
+        """Transitions, clips, signals and captions from the traces, where the settings or the trace are new."""
+        done = {
+            row["item"]: row["stage"]
+            for row in self.library.rows("select item, stage from ledger where stage like 'cut@%'")
+        }
+        rows = self.library.rows("select * from footage where status = 'ok' and stage = 'read' order by id")
+        waiting = [(row, self._cut_key(row)) for row in rows]
+        waiting = [(row, key) for row, key in waiting if done.get(row["id"]) != key]
+        for n, (row, key) in enumerate(waiting):
+            self.progress("cutting into clips", n, len(waiting))
+            self._cut(row, key)
+            self.did["cut"] += 1
+        if waiting:
+            self.progress("cutting into clips", len(waiting), len(waiting))
+
+    def text(self) -> None:
+        """The text area of every ok clip that lacks it."""
+        stage = text.TextStage()
+        rows = self.library.rows(
+            "select clips.* from clips left join signals on signals.clip = clips.id and signals.name = 'text_area' "
+            "and signals.version = ? and signals.status != 'missing' "
+            "where clips.status = 'ok' and signals.clip is null order by clips.id",
+            stage.version,
+        )
+        if not text.installed():
+            lacking = [_text_row(row["id"], stage.version, None, status="missing", reason=text.MISSING) for row in rows]
+            self.library.put("signals", lacking)
+            return
+        places = {item: (place.shard, place.key) for item, place in self.library.places("stills").items()}
+        items = [
+            {
+                "id": row["id"],
+                "library": path_text(self.library.path),
+                "stills": [places[f"{row['footage']}:{n}"] for n in json.loads(row["stills"])],
+            }
+            for row in rows
+        ]
+        for result in self.run(stage, items, "looking for text", 120.0):
+            self.did["text"] += 1
+            if result.status == "ok":
+                row = _text_row(result.id, stage.version, **result.out)
+            else:
+                row = _text_row(result.id, stage.version, value=None, status="failed", reason=result.error)
+            self.library.put("signals", [row])
+
+    def _input(
+        self,
+        path: str,
+        size: int | None,
+        mtime_ns: int | None,
+        footage: str | None,
+        status: str,
+        stage: str,
+        reason: str,
+    ) -> None:
+        row = {"path": path, "size": size, "mtime_ns": mtime_ns, "footage": footage}
+        self.library.put("inputs", [{**row, "status": status, "stage": stage, "reason": reason}])
+
+    def _footage(self, result: Result) -> None:
+        name, facts, path = result.out["footage"], dict(result.out["facts"]), text_path(result.id)
+        note = facts.pop("reason")
+        self._input(result.id, result.out["size"], result.out["mtime_ns"], name, "ok", "probe", note)
+        row: dict[str, Any] = {"id": name, **self.sidecars.licence(path)}
+        if caption := self.sidecars.caption(path):
+            row["caption"] = caption
+        if self.library.one("select 1 from footage where id = ?", name) is None:
+            row = {
+                **row,
+                **facts,
+                "path": result.id,
+                "bytes": result.out["size"],
+                "status": "ok",
+                "stage": "probe",
+                "reason": note,
+            }
+        self.library.put("footage", [row])
+
+    def _source(self, footage: str) -> dict[str, Any] | None:
+        """An input of a footage that is still there; if none is, that is entered."""
+        rows = self.library.rows("select * from inputs where footage = ? order by path", footage)
+        for row in rows:
+            if text_path(row["path"]).is_file():
+                return row
+        for row in rows:
+            self.library.put(
+                "inputs", [{"path": row["path"], "status": "failed", "stage": "read", "reason": "it vanished"}]
+            )
+        self.library.put("footage", [{"id": footage, "status": "failed", "stage": "read", "reason": "it vanished"}])
+        return None
+
+    def _was_read(self, footage: str, limit: float | None) -> bool:
+        row = self.library.one("select * from ledger where item = ? and stage = ?", footage, stage_key(ReadStage()))
+        if row is None or row["status"] == "failed":
+            return False
+        had = json.loads(row["out"]).get("limit")
+        return row["status"] == "rejected" or had is None or (limit is not None and limit <= had)
+
+    def _enter_read(self, result: Result, limit: float | None) -> None:
+        name = result.id
+        with self.library.transaction():
+            if result.status == "ok":
+                out = dict(result.out)
+                columns = ["frames", "decoded", "seconds", "fps", "width", "height", "rotation", "interlaced", "reason"]
+                row = {"id": name, **{column: out[column] for column in columns}, "status": "ok", "stage": "read"}
+                self.library.delete("tensors", kind="stills", item=self._stills_of(name))
+                self.library.put("tensors", [{"kind": "trace", "item": name, "shard": out["trace"], "key": name}])
+                stills = [f"{name}:{n}" for n in out["still_frames"]]
+                self.library.put(
+                    "tensors",
+                    [{"kind": "stills", "item": item, "shard": out["stills"], "key": item} for item in stills],
+                )
+                self.library.delete("ledger", item=name)  # a new trace: all that was computed from the old one is stale
+                kept = {"limit": limit if out["limited"] else None, "trace": out["trace"]}
+                result = Result(name, kept, seconds=result.seconds)
+            else:
+                row = {"id": name, "status": result.status, "stage": "read", "reason": result.error}
+            self.library.put("footage", [row])
+            for one in self.library.rows("select path from inputs where footage = ?", name):
+                self.library.put(
+                    "inputs", [{"path": one["path"], "status": row["status"], "stage": "read", "reason": row["reason"]}]
+                )
+            self.library.record(result, stage_key(ReadStage()))
+
+    def _stills_of(self, footage: str) -> list[str]:
+        rows = self.library.rows("select item from tensors where kind = 'stills' and item glob ?", f"{footage}:*")
+        return [row["item"] for row in rows]
+
+    def _cut_key(self, row: dict[str, Any]) -> str:
+        """What the clips of a footage depend on: versions, thresholds, and the caption beside it. The trace's own row
+        is deleted with it."""
+        parts = [
+            detection.VERSION,
+            cutting.VERSION,
+            captions.VERSION,
+            self.settings.transitions.fingerprint(),
+            self.settings.shortest_seconds,
+            self.settings.longest_seconds,
+            row["caption"],
+        ]
+        return "cut@" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    def _cut(self, row: dict[str, Any], key: str) -> None:
+        library, name = self.library, row["id"]
+        trace = library.tensor("trace", name)
+        assert isinstance(trace, dict)
+        stills = [int(item.rpartition(":")[2]) for item in self._stills_of(name)]
+        made = cutting.cut(row, trace, stills, self.settings)
+        signals: dict[str, dict[str, dict[str, Any]]] = {}
+        for signal in made.signals:
+            signals.setdefault(signal["clip"], {})[signal["name"]] = signal
+        rows = list(made.signals)
+        told = []
+        for clip in made.clips:
+            if clip["status"] != "ok":
+                continue
+            rows.append(cutting.hash_signal(clip["id"], self._middle_still(name, clip)))
+            middle = (clip["start_frame"] + clip["end_frame"]) // 2
+            fact = captions.caption(clip, signals[clip["id"]], trace["luma"][middle], trace["chroma"][middle])
+            told.append({"clip": clip["id"], "captioner": "facts", "version": captions.VERSION, "text": fact})
+            if row["caption"]:
+                told.append({"clip": clip["id"], "captioner": "file", "version": "1", "text": row["caption"]})
+        had = {one["id"] for one in library.rows("select id from clips where footage = ?", name)}
+        gone = had - {clip["id"] for clip in made.clips}
+        with library.transaction():
+            for table in ("signals", "captions", "selected"):
+                library.delete(table, clip=gone)
+            library.delete("captions", clip=had)
+            library.delete("clips", id=gone)
+            library.delete("transitions", footage=name)
+            library.put("transitions", made.transitions)
+            library.put("clips", made.clips)
+            library.put("signals", rows)
+            library.put("captions", told)
+            library.delete("ledger", item=name, stage=self._cut_stages(name))
+            library.record(Result(name, {"clips": len(made.clips)}), key)
+
+    def _cut_stages(self, footage: str) -> list[str]:
+        rows = self.library.rows("select stage from ledger where item = ? and stage like 'cut@%'", footage)
+        return [row["stage"] for row in rows]
+
+    def _middle_still(self, footage: str, clip: dict[str, Any]) -> np.ndarray | None:
+        stills = clip["stills"]
+        if not stills:
+            return None
+        place = self.library.place("stills", f"{footage}:{stills[len(stills) // 2]}")
+        return text.load_stills(path_text(self.library.path), [(place.shard, place.key)])[0]
+
+    def _room_for(self, needed: int) -> None:
+        free = shutil.disk_usage(self.library.path).free
+        if needed > free:
+            raise MareyError(
+                f"Traces and stills need about {needed / 2**30:.1f} GB, and {self.library.path} has "
+                f"{free / 2**30:.1f} GB free: another --out, or a smaller footage.budget_seconds, would do."
+            )
+        if needed > 2**30:
+            self.progress(f"needs about {needed / 2**30:.1f} GB of disk", 1, 1)
+
+
+def _within(
+    videos: list[dict[str, Any]], budget: Footage
+) -> tuple[dict[str, float | None], list[dict[str, Any]], float]:
+    """(seconds to read of each video that is taken, the videos left out, seconds in all)."""
+    read: dict[str, float | None] = {}
+    left, total = [], 0.0
+    most = budget.budget_seconds if budget.budget_seconds is not None else float("inf")
+    for row in videos:
+        limit = (
+            budget.file_seconds if budget.file_seconds is not None and row["seconds"] > budget.file_seconds else None
+        )
+        seconds = limit or row["seconds"]
+        if total + seconds > most:
+            if total >= 0.8 * most or read:
+                left.append(row)
+                continue
+            limit = seconds = most - total  # the first one is longer than all that may be read
+        read[row["id"]] = limit
+        total += seconds
+    return read, left, total
+
+
+def _text_row(
+    clip: str, version: str, value: float | None, data: Any = None, status: str = "ok", reason: str = ""
+) -> dict[str, Any]:
+    return {
+        "clip": clip,
+        "name": "text_area",
+        "version": version,
+        "value": value,
+        "data": data,
+        "unit": text.UNIT,
+        "bad": text.BAD,
+        "params": text.PARAMS,
+        "status": status,
+        "reason": reason,
+    }
+
+
+def _nothing(library: Library, place: Path, looked_at: int) -> str:
+    if not looked_at:
+        return f"{place} is empty: there is no footage in it."
+    reasons = library.rows(
+        "select reason, count(*) n from inputs where status != 'ok' group by reason order by n desc, reason limit 3"
+    )
+    said = "; ".join(f"{row['n']} x {row['reason']}" for row in reasons) or "every clip in it is too short"
+    return f"There is no usable footage in {place}: {looked_at} inputs, {said}."

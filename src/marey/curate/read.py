@@ -1,0 +1,252 @@
+"""The pass: each source is decoded once, in order, and all that is known of it is taken from that.
+
+Taps: a signature of every frame, Farneback's flow every half second, brightness and sharpness as often, and stills by
+interval doubling. All go into shards that this worker writes; only pointers and numbers travel.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from marey.catalog import flatten, new_shard, shard_name, text_path, write_shard
+from marey.media import Frame, Probe, Stills, Unusable, content_id, jpeg_bytes, probe, read, read_photo
+from marey.signals.light import SHARPNESS_SIDE, brightness, sharpness
+from marey.signals.motion import PAIR_SECONDS, SHORT_SIDE, motion
+from marey.signals.signature import LUMA
+
+STILL_SIDE = 736
+"""Stills are kept at this long side at most: what the text detector takes."""
+KEPT = 5
+"""Stills that are kept of each provisional shot: the ends, the middle and the quarters."""
+
+
+class ProbeStage:
+    """Content id and facts of an input, without decoding it. Item: id, path."""
+
+    name, version, cpus, gpus = "probe", "1", 1.0, 0.0
+
+    def setup(self) -> None:
+        """Nothing to load."""
+
+    def process(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Facts as the columns of the table footage."""
+        path = text_path(item["path"])
+        try:
+            facts = probe(path)
+            before = path.stat()
+            content = content_id(path)
+            after = path.stat()
+        except Unusable as error:
+            raise Unusable(error.status, error.reason) from error
+        except OSError as error:
+            raise Unusable("failed", f"it vanished or cannot be read: {error.strerror}".lower()) from error
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise Unusable("failed", "it changed while it was being read: run again")
+        return {"footage": content, "size": after.st_size, "mtime_ns": after.st_mtime_ns, "facts": _columns(facts)}
+
+
+class ReadStage:
+    """One sequential decode of a footage. Item: id (the footage), path, library, kind, size, mtime_ns, limit (seconds
+    or None)."""
+
+    name, version, cpus, gpus = "read", "1", 1.0, 0.0
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+
+    def setup(self) -> None:
+        """One thread for OpenCV: the workers are the parallelism."""
+        cv2.setNumThreads(self._threads)
+
+    def process(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Writes the trace and the stills; returns where they lie, and what only the decode could tell."""
+        path, library = text_path(item["path"]), text_path(item["library"])
+        try:
+            if item["kind"] == "photo":
+                out, trace, stills = _photo(path)
+            else:
+                out, trace, stills = _video(path, item["limit"], self._threads)
+            now = path.stat()
+        except Unusable as error:
+            raise Unusable(error.status, error.reason) from error
+        except OSError as error:
+            raise Unusable("failed", f"it vanished or cannot be read: {error.strerror}".lower()) from error
+        if (now.st_size, now.st_mtime_ns) != (item["size"], item["mtime_ns"]):
+            raise Unusable("failed", "it changed while it was being read: run again")
+        shard = new_shard(library, "trace")
+        write_shard(shard, flatten({item["id"]: trace}))
+        pictures = {f"{item['id']}:{n}": np.frombuffer(data, np.uint8) for n, data in stills.items()}
+        album = new_shard(library, "stills")
+        write_shard(album, flatten(pictures))
+        return {
+            **out,
+            "trace": shard_name(library, shard),
+            "stills": shard_name(library, album),
+            "still_frames": sorted(stills),
+        }
+
+
+def _columns(facts: Probe) -> dict[str, Any]:
+    row = asdict(facts)
+    names = (
+        "kind container codec pixel_format bit_depth width height rotation interlaced fps vfr frames seconds has_audio"
+    )
+    columns = {name: row[name] for name in names.split()}
+    return {
+        **columns,
+        "time_base": f"{facts.time_base.numerator}/{facts.time_base.denominator}",
+        "reason": facts.reason,
+    }
+
+
+def _video(
+    path: Path, limit: float | None, threads: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[int, bytes]]:
+    facts = probe(path)
+    reading = read(path, facts, limit_seconds=limit, threads=threads)
+    taps = Taps()
+    for frame in reading:
+        taps.take(frame)
+    taps.end()
+    facts = reading.probe
+    pts = np.array(taps.pts, np.int64)
+    span = float((int(pts[-1]) - int(pts[0])) * facts.time_base)
+    fps = (len(pts) - 1) / span if span > 0 else facts.fps
+    out = {
+        "frames": reading.frames if reading.limited else (facts.frames or reading.frames),
+        "decoded": reading.decoded,
+        "seconds": span + (1 / fps if fps else 0),
+        "fps": fps,
+        "width": facts.width,
+        "height": facts.height,
+        "rotation": facts.rotation,
+        "interlaced": facts.interlaced,
+        "limited": reading.limited,
+        "reason": reading.reason,
+    }
+    return out, taps.trace(), taps.stills
+
+
+def _photo(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[int, bytes]]:
+    picture = read_photo(path)
+    height, width = picture.shape[:2]
+    small = cv2.cvtColor(cv2.resize(picture, LUMA[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2YCrCb)
+    chroma = cv2.resize(small[..., [2, 1]], (LUMA[1] // 2, LUMA[0] // 2), interpolation=cv2.INTER_AREA)
+    scale = SHARPNESS_SIDE / min(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    luma = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    trace = {
+        "pts": np.zeros(1, np.int64),
+        "luma": small[None, ..., 0],
+        "chroma": chroma[None],
+        "pairs": np.zeros((0, 2), np.int32),
+        "motion": np.zeros((0, 4), np.float32),
+        "sampled": np.zeros(1, np.int32),
+        "light": np.array([[brightness(luma), sharpness(luma)]], np.float32),
+    }
+    shrink = min(1.0, STILL_SIDE / max(height, width))
+    still = cv2.resize(
+        picture, (max(1, round(width * shrink)), max(1, round(height * shrink))), interpolation=cv2.INTER_AREA
+    )
+    out = {"frames": 1, "decoded": 1, "seconds": 0.0, "fps": 0.0, "width": width, "height": height, "limited": False}
+    return {**out, "rotation": 0, "interlaced": False, "reason": ""}, trace, {0: jpeg_bytes(still, 92)}
+
+
+class Taps:
+    """What is taken from each frame as it passes. A provisional shot ends where the signature leaps; too many do no
+    harm."""
+
+    def __init__(self) -> None:
+        self.pts: list[int] = []
+        self.stills: dict[int, bytes] = {}
+        self._luma: list[np.ndarray] = []
+        self._chroma: list[np.ndarray] = []
+        self._pairs: list[tuple[int, int]] = []
+        self._motion: list[tuple[float, float, float, float]] = []
+        self._sampled: list[int] = []
+        self._light: list[tuple[float, float]] = []
+        self._shot = Stills()
+        self._first: tuple[Frame, np.ndarray] | None = None  # of the provisional shot, with its small luma
+        self._anchor: tuple[Frame, np.ndarray] | None = None  # the earlier frame of the next pair
+        self._paired = False
+        self._last: Frame | None = None
+        self._pace = 0.0
+
+    def take(self, frame: Frame) -> None:
+        """One frame, in order."""
+        luma, chroma = frame.yuv(LUMA)
+        if self._leaps(luma):
+            self._end_shot()
+        self._luma.append(np.ascontiguousarray(luma))
+        self._chroma.append(np.ascontiguousarray(chroma))
+        self.pts.append(frame.pts)
+        self._shot.offer(frame.n, lambda: still(frame))
+        if self._anchor is None:
+            self._first = self._anchor = (frame, frame.gray(SHORT_SIDE))
+            self._sample(frame)
+        elif float(frame.seconds - self._anchor[0].seconds) >= PAIR_SECONDS - 1e-6:
+            self._pair(*self._anchor, frame)
+            self._anchor = (frame, frame.gray(SHORT_SIDE))
+            self._sample(frame)
+        self._last = frame
+
+    def end(self) -> None:
+        """After the last frame."""
+        self._end_shot()
+
+    def trace(self) -> dict[str, np.ndarray]:
+        """What is kept: pts (N,), luma (N, 36, 64), chroma (N, 18, 32, 2); pairs (P, 2) of frames and motion (P, 4)
+        between them over half a second, as magnitude, right, down (source pixels) and zoom; sampled (S,) frames and
+        their light (S, 2), brightness and sharpness."""
+        return {
+            "pts": np.array(self.pts, np.int64),
+            "luma": np.stack(self._luma),
+            "chroma": np.stack(self._chroma),
+            "pairs": np.array(self._pairs, np.int32).reshape(-1, 2),
+            "motion": np.array(self._motion, np.float32).reshape(-1, 4),
+            "sampled": np.array(self._sampled, np.int32),
+            "light": np.array(self._light, np.float32).reshape(-1, 2),
+        }
+
+    def _leaps(self, luma: np.ndarray) -> bool:
+        if not self._luma:
+            return False
+        step = float(cv2.absdiff(luma, self._luma[-1]).mean()) / 255
+        leaps = step > 0.05 and step > 3 * self._pace
+        self._pace = 0.0 if leaps else 0.8 * self._pace + 0.2 * step
+        return leaps
+
+    def _end_shot(self) -> None:
+        if self._last is None or self._first is None:
+            return
+        if not self._paired and self._last.n > self._first[0].n:
+            self._pair(*self._first, self._last)  # too short for a pair: its widest, scaled
+        kept = self._shot.kept
+        chosen = np.unique(np.linspace(0, len(kept) - 1, min(KEPT, len(kept))).round().astype(int))
+        for index in chosen:
+            n, picture = kept[index]
+            self.stills[n] = jpeg_bytes(picture, 92)
+        self._shot, self._first, self._anchor, self._paired = Stills(), None, None, False
+
+    def _pair(self, before: Frame, small: np.ndarray, after: Frame) -> None:
+        moved = motion(small, after.gray(SHORT_SIDE), after.height, after.width)
+        scale = PAIR_SECONDS / max(float(after.seconds - before.seconds), 1e-6)
+        self._pairs.append((before.n, after.n))
+        self._motion.append((scale * moved.magnitude, scale * moved.right, scale * moved.down, scale * moved.zoom))
+        self._paired = True
+
+    def _sample(self, frame: Frame) -> None:
+        luma = frame.gray(SHARPNESS_SIDE)
+        self._sampled.append(frame.n)
+        self._light.append((brightness(luma), sharpness(luma)))
+
+
+def still(frame: Frame) -> np.ndarray:
+    """A frame in colour, its long side at most 736 pixels: uint8 (H, W, 3)."""
+    long = max(frame.height, frame.width)
+    if long <= STILL_SIDE:
+        return frame.rgb()
+    return frame.rgb((max(1, round(frame.height * STILL_SIDE / long)), max(1, round(frame.width * STILL_SIDE / long))))

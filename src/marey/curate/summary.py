@@ -1,0 +1,82 @@
+"""What a curation did and found, for people and for JSON."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from marey.catalog import Library
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts of a library after a curation, and what this run of it did."""
+
+    library: str
+    inputs: dict[str, int]
+    """Inputs by status."""
+    unusable: list[dict[str, str]]
+    """Path, status and reason of each input that is not ok."""
+    footage: dict[str, int]
+    """Footage that was read, by kind."""
+    clips: dict[str, int]
+    transitions: dict[str, int]
+    """By kind."""
+    decoded: int
+    """Frames decoded to know the videos that were read."""
+    source_frames: int
+    """Frames that these videos hold, in the span that was asked for."""
+    did: dict[str, int]
+    """What this run did: probed, read, cut, text. All zero: there was nothing to do."""
+    left_out: dict[str, Any]
+    """Footage over the budget: videos, photos, seconds, and the command for all of it. Empty if there is none."""
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        def counted(counts: dict[str, int]) -> str:
+            return ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "none"
+
+        did = {name: n for name, n in self.did.items() if n}
+        ratio = f"{self.decoded / self.source_frames:.2f}" if self.source_frames else "-"
+        lines = [
+            f"inputs       {counted(self.inputs)}",
+            f"footage      {counted(self.footage)}",
+            f"transitions  {counted(self.transitions)}",
+            f"clips        {counted(self.clips)}",
+            f"decoded      {self.decoded} frames of {self.source_frames} ({ratio} a frame)",
+            f"this run     {counted(did) if did else 'nothing to do'}",
+        ]
+        lines += [f"  {row['status']:<9} {row['path']}: {row['reason']}" for row in self.unusable[:20]]
+        if len(self.unusable) > 20:
+            lines.append(f"  ... and {len(self.unusable) - 20} more, all in the catalog")
+        if self.left_out:
+            lines.append(
+                f"left out     {self.left_out['videos']} videos ({self.left_out['seconds']:.0f} s) and "
+                f"{self.left_out['photos']} photographs, over the budget. For all of it: {self.left_out['command']}"
+            )
+        return "\n".join(lines + [f"note         {note}" for note in self.notes])
+
+
+def summarise(library: Library, did: dict[str, int], left_out: dict[str, Any], notes: list[str]) -> Summary:
+    """Count what the library holds."""
+
+    def count(sql: str) -> dict[str, int]:
+        return {str(row["name"]): row["n"] for row in library.rows(sql)}
+
+    bad = library.rows("select path, status, reason from inputs where status != 'ok' order by path")
+    frames = library.one(
+        "select coalesce(sum(decoded), 0) decoded, coalesce(sum(frames), 0) frames from footage "
+        "where kind = 'video' and status = 'ok' and stage = 'read'"
+    )
+    assert frames is not None
+    return Summary(
+        library=str(library.path),
+        inputs=count("select status name, count(*) n from inputs group by status"),
+        unusable=[{key: str(row[key]) for key in ("path", "status", "reason")} for row in bad],
+        footage=count("select kind name, count(*) n from footage where status = 'ok' and stage = 'read' group by kind"),
+        clips=count("select status name, count(*) n from clips group by status"),
+        transitions=count("select kind name, count(*) n from transitions group by kind"),
+        decoded=frames["decoded"],
+        source_frames=frames["frames"],
+        did=did,
+        left_out=left_out,
+        notes=notes,
+    )
