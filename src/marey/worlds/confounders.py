@@ -1,0 +1,105 @@
+"""What is no transition but may be taken for one: flashes, shakes, freezes, overlays and the like, laid into a shot.
+
+A detector that finds a boundary here is wrong: the truth of a clip does not change by them.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+KINDS = ("flash", "shake", "freeze", "stutter", "overlay", "exposure", "occluder")
+
+
+@dataclass(frozen=True)
+class Confounder:
+    """What was laid in, and in which frames, both included."""
+
+    kind: str
+    first: int
+    last: int
+
+
+def confound(
+    frames: np.ndarray, kind: str, rng: np.random.Generator, *, first: int | None = None
+) -> tuple[np.ndarray, Confounder]:
+    """A copy of a shot with something in it that is no boundary.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3), of at least eight frames.
+        kind: `flash` (one to three frames far brighter), `shake` (the camera is knocked), `freeze` (a frame stands still), `stutter`
+            (every other frame is the one before), `overlay` (a banner comes in below and goes), `exposure` (the light drops and comes
+            back), `occluder` (something dark passes close to the camera).
+        first: the frame at which it begins; at random without it.
+
+    Raises:
+        ValueError: no such kind, or too few frames.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"there is no confounder {kind!r}: one of {', '.join(KINDS)} would do")
+    if len(frames) < 8:
+        raise ValueError(f"{len(frames)} frames are too few for a {kind}: eight would do")
+    lengths = {"flash": (1, 4), "shake": (4, 12), "freeze": (4, 12), "stutter": (6, 16)}
+    length = min(int(rng.integers(*lengths.get(kind, (12, 30)))), len(frames) - 2)
+    first = int(rng.integers(1, len(frames) - length)) if first is None else min(first, len(frames) - length)
+    changed = frames.copy()
+    span = changed[first : first + length]
+    {
+        "flash": _flash,
+        "shake": _shake,
+        "freeze": _freeze,
+        "stutter": _stutter,
+        "overlay": _overlay,
+        "exposure": _exposure,
+        "occluder": _occluder,
+    }[kind](span, rng)
+    return changed, Confounder(kind, first, first + length - 1)
+
+
+def _flash(span: np.ndarray, rng: np.random.Generator) -> None:
+    for n, strength in enumerate(np.linspace(0.85, 0.4, len(span))):
+        span[n] = cv2.addWeighted(span[n], 1 - strength, np.full_like(span[n], 255), strength, 0)
+
+
+def _shake(span: np.ndarray, rng: np.random.Generator) -> None:
+    height, width = span.shape[1:3]
+    for n in range(len(span)):
+        x, y = rng.uniform(-0.05, 0.05, 2) * height
+        matrix = np.array([[1, 0, x], [0, 1, y]], np.float64)
+        span[n] = cv2.warpAffine(span[n], matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+
+
+def _freeze(span: np.ndarray, rng: np.random.Generator) -> None:
+    span[:] = span[0].copy()
+
+
+def _stutter(span: np.ndarray, rng: np.random.Generator) -> None:
+    span[1::2] = span[0 : len(span) - len(span) % 2 : 2]
+
+
+def _overlay(span: np.ndarray, rng: np.random.Generator) -> None:
+    height, width = span.shape[1:3]
+    colour = rng.integers(20, 200, 3)
+    high = round(0.2 * height)
+    for n in range(len(span)):
+        shown = min(1.0, 4 * n / len(span), 4 * (len(span) - 1 - n) / len(span))
+        top = round(height - shown * high)
+        part = span[n, top:].astype(np.float32)
+        span[n, top:] = (part + 0.85 * (colour - part)).astype(np.uint8)
+        if height - top > 8:
+            cv2.line(span[n], (width // 10, top + 4), (width // 2, top + 4), (240, 240, 240), 3, cv2.LINE_AA)
+
+
+def _exposure(span: np.ndarray, rng: np.random.Generator) -> None:
+    gain = 1 - rng.uniform(0.35, 0.6) * np.sin(np.linspace(0, np.pi, len(span)))
+    span[:] = (span * gain[:, None, None, None]).astype(np.uint8)
+
+
+def _occluder(span: np.ndarray, rng: np.random.Generator) -> None:
+    height, width = span.shape[1:3]
+    wide = rng.uniform(0.3, 0.6) * width
+    x = np.arange(width)
+    for n, share in enumerate(np.linspace(0, 1, len(span))):
+        centre = -wide / 2 + share * (width + wide)
+        cover = np.clip((wide / 2 - np.abs(x - centre)) / 12, 0, 1)[None, :, None]
+        span[n] = (span[n] * (1 - 0.92 * cover)).astype(np.uint8)
