@@ -1,7 +1,7 @@
 """The autoencoder: diffusers' AutoencoderKLTemporalDecoder at any size, with our decoder in it, clips in and clips out.
 
-Frames are encoded one by one; the decoder also mixes them over time, and its group normalisations take their statistics over all
-frames that it is given, so a clip decoded in chunks is not exactly the clip decoded whole (svd.md §1.4).
+Frames are encoded one by one; the decoder also mixes them over time, and its group normalisations take their statistics
+over all frames that it is given, so a clip decoded in chunks is not exactly the clip decoded whole (svd.md §1.4).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Autoencoder(nn.Module):
         decoder = TemporalDecoder(
             config.latent_channels, config.out_channels, config.block_out_channels, config.layers_per_block
         )
-        decoder.to(vae.device, vae.dtype).load_state_dict(vae.decoder.state_dict())
+        decoder.load_state_dict(vae.decoder.state_dict(), assign=True)
         vae.decoder = decoder  # diffusers' own class and file, its decoder's weights in our faster one
         self.vae = vae
 
@@ -91,7 +91,7 @@ class Autoencoder(nn.Module):
     def to_json(self) -> dict[str, Any]:
         """diffusers' config.json."""
         config = {key: value for key, value in self.vae.config.items() if not key.startswith("_")}
-        return {"_class_name": CLASS_NAME, "_diffusers_version": "0.35.0", **config}
+        return {"_class_name": CLASS_NAME, **config}
 
     @property
     def factor(self) -> int:
@@ -131,8 +131,8 @@ class Autoencoder(nn.Module):
         """
         if pixels.ndim != 5 or pixels.shape[2] != 3 or pixels.shape[3] % self.factor or pixels.shape[4] % self.factor:
             raise MareyError(
-                f"The autoencoder's pixels are {tuple(pixels.shape)}: (clips, frames, 3, height, width) with a height and "
-                f"width that are multiples of {self.factor} would do."
+                f"The autoencoder's pixels are {tuple(pixels.shape)}: (clips, frames, 3, height, width), "
+                f"height and width multiples of {self.factor}, would do."
             )
         flat = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         mean, logvar = self.vae.quant_conv(self.vae.encoder(flat)).chunk(2, dim=1)
@@ -140,7 +140,8 @@ class Autoencoder(nn.Module):
         return mean.unflatten(0, size), logvar.clamp(-30.0, 20.0).unflatten(0, size)
 
     def decode(self, latents: Tensor, *, chunk: int | None = None) -> Tensor:
-        """Pixels (B, T, 3, H, W), about in [-1, 1] (not clamped), of latents (B, T, C, h, w) not multiplied by `scaling_factor`.
+        """Pixels (B, T, 3, H, W), about in [-1, 1] (not clamped), of latents (B, T, C, h, w) not multiplied by
+        `scaling_factor`.
 
         Args:
             latents: the autoencoder's own.
@@ -186,7 +187,8 @@ def kl(mean: Tensor, logvar: Tensor) -> Tensor:
 
 
 def measure_scaling(moments: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """The scaling factor of a set of latents: one over the standard deviation of all draws (arXiv 2112.10752, appendix G).
+    """The scaling factor of a set of latents: one over the standard deviation of all draws (arXiv 2112.10752, appendix
+    G).
 
     Args:
         moments: pairs (mean, log-variance) of any shape; read once, summed in float64.

@@ -50,7 +50,9 @@ class UNetConfig:
             raise MareyError("A UNet needs at least one level: channels=(64, 128) would do.")
         for name in ("heads", "attends"):
             if len(getattr(self, name)) != levels:
-                raise MareyError(f"The UNet's {name} is {getattr(self, name)}: one value for each of its {levels} levels.")
+                raise MareyError(
+                    f"The UNet's {name} is {getattr(self, name)}: one value for each of its {levels} levels."
+                )
         for width, heads in zip(self.channels, self.heads, strict=True):
             if width < GROUPS or width % GROUPS:
                 raise MareyError(f"The UNet's channels are {self.channels}: {width} is not a multiple of {GROUPS}.")
@@ -104,7 +106,6 @@ class UNetConfig:
         """diffusers' config.json of this network."""
         return {
             "_class_name": CLASS_NAME,
-            "_diffusers_version": "0.35.0",
             "addition_time_embed_dim": self.embed,
             "block_out_channels": list(self.channels),
             "cross_attention_dim": self.context,
@@ -135,7 +136,9 @@ class UNetConfig:
         up = table.get("up_block_types", [_UP[level > 0] for level in range(4)])
         attends = tuple(kind == _DOWN[True] for kind in down)
         if list(down) != [_DOWN[a] for a in attends] or list(up) != [_UP[a] for a in reversed(attends)]:
-            raise MareyError(f"{where} has blocks {list(down)} and {list(up)}: only mirrored spatio-temporal ones would do.")
+            raise MareyError(
+                f"{where} has blocks {list(down)} and {list(up)}: only mirrored spatio-temporal ones would do."
+            )
 
         def same(key: str, default: int) -> int:
             value = table.get(key, default)
@@ -149,7 +152,9 @@ class UNetConfig:
         embed = same("addition_time_embed_dim", 256)
         added = same("projection_class_embeddings_input_dim", 768)
         if embed < 1 or added % embed:
-            raise MareyError(f"{where} has projection_class_embeddings_input_dim = {added}: a multiple of {embed} would do.")
+            raise MareyError(
+                f"{where} has projection_class_embeddings_input_dim = {added}: a multiple of {embed} would do."
+            )
         return cls(
             channels=channels,
             heads=(heads,) * levels if isinstance(heads, int) else tuple(heads),

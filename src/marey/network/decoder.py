@@ -1,4 +1,5 @@
-"""The decoder of Stable Video Diffusion's autoencoder, with the state-dict keys of diffusers' TemporalDecoder (svd.md §1.4).
+"""The decoder of Stable Video Diffusion's autoencoder, with the state-dict keys of diffusers' TemporalDecoder (svd.md
+§1.4).
 
 The layout is that of `resblock`: channels-last frames that are also clips, without a copy.
 """
@@ -100,8 +101,8 @@ class TemporalDecoder(nn.Module):
         self.time_conv_out = TemporalConv(out_channels, out_channels)
 
     def forward(self, sample: Tensor, image_only_indicator: Tensor | None = None, num_frames: int = 1) -> Tensor:
-        """(B*T, C, h, w) -> (B*T, 3, H, W), T = `num_frames`. The arguments bear the names that diffusers calls them by;
-        `image_only_indicator` is not used, as it is not by diffusers' decoder."""
+        """(B*T, C, h, w) -> (B*T, 3, H, W), T = `num_frames`. The arguments bear the names that diffusers calls them
+        by; `image_only_indicator` is not used, as it is not by diffusers' decoder."""
         clips = Clips(len(sample) // num_frames, num_frames)
         x = self.conv_in(sample.contiguous(memory_format=torch.channels_last))
         x = self.mid_block(x, clips)

@@ -89,7 +89,9 @@ class ImageEmbedder(nn.Module):
         return self.model.config.projection_dim
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Stills (N, 3, H, W) in [-1, 1], of any size and shape, to tokens (N, 1, width). The clean still, never the noisy one."""
+        """Stills (N, 3, H, W) in [-1, 1], of any size and shape, to tokens (N, 1, width). The clean still, never the
+        noisy one.
+        """
         dtype = self.model.visual_projection.weight.dtype
         return self.embed(preprocess(pixels).to(dtype))
 
@@ -99,13 +101,17 @@ class ImageEmbedder(nn.Module):
 
 
 def preprocess(pixels: Tensor) -> Tensor:
-    """What diffusers' StableVideoDiffusionPipeline feeds to CLIP, number for number: (N, 3, H, W) in [-1, 1] to (N, 3, 224, 224).
+    """What diffusers' StableVideoDiffusionPipeline feeds to CLIP, number for number: (N, 3, H, W) in [-1, 1] to (N, 3,
+    224, 224).
 
-    A Gaussian blur against aliasing, a bicubic resize with aligned corners that squashes the shape, then CLIP's mean and deviation.
+    A Gaussian blur against aliasing, a bicubic resize with aligned corners that squashes the shape, then CLIP's mean
+    and deviation.
     """
     pixels = _blurred(pixels, [max((side / IMAGE_SIZE - 1.0) / 2.0, 0.001) for side in pixels.shape[-2:]])
     pixels = functional.interpolate(pixels, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bicubic", align_corners=True)
-    mean, std = (torch.tensor(v, dtype=pixels.dtype, device=pixels.device)[:, None, None] for v in (CLIP_MEAN, CLIP_STD))
+    mean, std = (
+        torch.tensor(v, dtype=pixels.dtype, device=pixels.device)[:, None, None] for v in (CLIP_MEAN, CLIP_STD)
+    )
     return ((pixels + 1.0) / 2.0 - mean) / std
 
 
@@ -124,7 +130,9 @@ def _blurred(pixels: Tensor, sigmas: Sequence[float]) -> Tensor:
 
 
 class TextEmbedder(nn.Module):
-    """A small CLIPTextModel with its own tokenizer: every one of `tokens` tokens of a caption, padding too, as Stable Diffusion does."""
+    """A small CLIPTextModel with its own tokenizer: every one of `tokens` tokens of a caption, padding too, as Stable
+    Diffusion does.
+    """
 
     def __init__(self, model: CLIPTextModel, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__()
@@ -143,7 +151,8 @@ class TextEmbedder(nn.Module):
         heads: int = 2,
         seed: int = 0,
     ) -> Self:
-        """A new one: a tokenizer trained on the captions, and weights drawn from `seed` (torch's own generator is left as it was).
+        """A new one: a tokenizer trained on the captions, and weights drawn from `seed` (torch's own generator is left
+        as it was).
 
         Args:
             captions: any texts; others can be embedded too, since the tokenizer works on bytes.
@@ -215,7 +224,8 @@ class TextEmbedder(nn.Module):
 
 
 def train_tokenizer(captions: Sequence[str], *, tokens: int, vocabulary: int = 1024) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer (every text has tokens, none is unknown) that puts a start and an end around a caption.
+    """A byte-level BPE tokenizer (every text has tokens, none is unknown) that puts a start and an end around a
+    caption.
 
     Raises:
         MareyError: a vocabulary without room for the 256 bytes and three marks, or fewer than four tokens.

@@ -11,9 +11,9 @@ _LEAST_ROWS = 512
 class Linear(nn.Linear):
     """torch's linear layer, its keys and its numbers (up to rounding).
 
-    In float32 torch multiplies matrices by MKL, which leaves half of some CPUs idle, and convolves by oneDNN, which does not: on
-    an AMD EPYC with AVX-512 the convolution does 400 GFLOP/s forward and 300 backward, the product 180 and 155. On a graphics
-    card, in another precision or for a few rows it is the plain layer.
+    In float32 torch multiplies matrices by MKL, which leaves half of some CPUs idle, and convolves by oneDNN, which
+    does not: on an AMD EPYC with AVX-512 the convolution does 400 GFLOP/s forward and 300 backward, the product 180 and
+    155. On a graphics card, in another precision or for a few rows it is the plain layer.
     """
 
     def forward(self, x: Tensor) -> Tensor:

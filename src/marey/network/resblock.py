@@ -1,7 +1,7 @@
 """The spatio-temporal residual block: a convolution over each frame, one over time, and a learned mix of the two.
 
-Layout, here and in all of the UNet: frames are (B*T, C, H, W) in channels-last memory, so that the same bytes are also the clip
-(B, C, T, H*W) in channels-last memory and the tokens (B, T, H*W, C), and no permutation ever copies.
+Layout, here and in all of the UNet: frames are (B*T, C, H, W) in channels-last memory, so that the same bytes are also
+the clip (B, C, T, H*W) in channels-last memory and the tokens (B, T, H*W, C), and no permutation ever copies.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ class Clips:
     batch: int
     frames: int
     stills: Tensor | None = None
-    """(B, T) bool: frames that are pictures of their own, past which the temporal layers are led. None: there are none."""
+    """(B, T) bool: frames that are pictures of their own, past which the temporal layers are led. None: there are none.
+    """
     only_stills: bool = False
     """All are: the temporal layers are not run, and get no gradient."""
 
@@ -38,7 +39,9 @@ class Clips:
 
 
 class Mixer(nn.Module):
-    """A learned share: sigmoid(mix_factor) of the spatial result and the rest of the temporal one, or, `inverted`, the other way."""
+    """A learned share: sigmoid(mix_factor) of the spatial result and the rest of the temporal one, or, `inverted`, the
+    other way.
+    """
 
     def __init__(self, factor: float = 0.5, inverted: bool = False) -> None:
         super().__init__()
@@ -53,7 +56,9 @@ class Mixer(nn.Module):
 
 
 class TemporalConv(nn.Conv3d):
-    """A (3, 1, 1) convolution of (B, C, T, P) over T, done as a 2-D one: the same numbers, several times as fast on a CPU."""
+    """A (3, 1, 1) convolution of (B, C, T, P) over T, done as a 2-D one: the same numbers, several times as fast on a
+    CPU.
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0))
@@ -72,7 +77,9 @@ class ResBlock(nn.Module):
         temporal: whether the convolutions run over time.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, emb: int | None, eps: float, temporal: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, emb: int | None, eps: float, temporal: bool = False
+    ) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(GROUPS, in_channels, eps=eps)
         self.conv1 = _conv(in_channels, out_channels, temporal)
@@ -120,7 +127,9 @@ class SpatioTemporalResBlock(nn.Module):
         self.time_mixer = mixer or Mixer()
 
     def forward(self, x: Tensor, emb: Tensor | None, clips: Clips) -> Tensor:
-        """x: (B*T, C, H, W) channels-last. emb: SiLU of the embedding, (B, 1, E), or (B, T, E) where it differs by frame."""
+        """x: (B*T, C, H, W) channels-last. emb: SiLU of the embedding, (B, 1, E), or (B, T, E) where it differs by
+        frame.
+        """
         shift = self.spatial_res_block.time_emb_proj
         if emb is not None and shift is not None:
             by_frame = shift(emb).expand(-1, clips.frames, -1).reshape(clips.batch * clips.frames, -1, 1, 1)

@@ -15,7 +15,8 @@ from marey.network.resblock import Clips, Mixer
 
 
 def sinusoid(values: Tensor, width: int) -> Tensor:
-    """Cosines, then sines, of the values at `width` / 2 frequencies from 1 down to 1/10000 (never scaled): (N,) -> (N, width).
+    """Cosines, then sines, of the values at `width` / 2 frequencies from 1 down to 1/10000 (never scaled): (N,) -> (N,
+    width).
 
     Computed in float32 whatever the dtype of the values, as diffusers does; `width` is even.
     """
@@ -86,7 +87,8 @@ class GEGLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if type(self.proj) is not Linear:  # wrapped, by LoRA for one: it has to be called whole
             value, gate = self.proj(x).chunk(2, dim=-1)
-        else:  # two products of half the size: nothing is copied apart afterwards, and no tensor is too large to be reused
+        else:
+            # Two products of half the size: nothing is copied apart afterwards, and what is allocated is half as large.
             weights, biases = self.proj.weight.chunk(2), self.proj.bias.chunk(2)
             value, gate = (project(x, weight, bias) for weight, bias in zip(weights, biases, strict=True))
         return value * functional.gelu(gate)

@@ -2,10 +2,11 @@
 
 One clip's way through it (arXiv 2311.15127, section 3 and appendix D; svd.md §1.2):
 
-    conv_in -> levels down, each [R, A] x layers and a halving -> R, A, R -> levels up, each [R, A] x (layers + 1) -> conv_out
+    conv_in -> levels down, each [R, A] x layers and a halving -> R, A, R -> levels up, each [R, A] x (layers + 1) ->
+    conv_out
 
-R is a spatio-temporal residual block (`resblock`), A a spatio-temporal transformer (`transformer`). The image stage runs the same
-class with T = 1 and `image_only` = 1, which leads past everything temporal.
+R is a spatio-temporal residual block (`resblock`), A a spatio-temporal transformer (`transformer`). The image stage
+runs the same class with T = 1 and `image_only` = 1, which leads past everything temporal.
 """
 
 import torch
@@ -20,7 +21,8 @@ from marey.network.transformer import Embedding, SpatioTemporalTransformer, sinu
 
 __all__ = ["SpatioTemporalUNet", "UNetConfig", "fresh"]
 
-# Epsilons of the residual blocks' normalisations are those of diffusers, which differ by level; sgm has 1e-5 everywhere.
+# Epsilons of the residual blocks' normalisations are those of diffusers, which differ by level; sgm has 1e-5
+# everywhere.
 _EPS_MID = 1e-5
 _EPS_DOWN = {True: 1e-6, False: 1e-5}  # by whether the level attends
 _EPS_UP = 1e-6
@@ -38,7 +40,9 @@ class Sampler(nn.Module):
 
 
 class Level(nn.Module):
-    """Residual blocks of one size, each followed by a transformer where the level attends, and the way to the next size."""
+    """Residual blocks of one size, each followed by a transformer where the level attends, and the way to the next
+    size.
+    """
 
     def __init__(self, config: UNetConfig, level: int, widths_in: list[int], eps: float, attends: bool) -> None:
         super().__init__()
@@ -86,7 +90,8 @@ class SpatioTemporalUNet(nn.Module):
 
     Attributes:
         config: its shape.
-        checkpointing: recompute every block's activations, the temporal ones too, in the backward pass; less memory, more time.
+        checkpointing: recompute every block's activations, the temporal ones too, in the backward pass; less memory,
+            more time.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -130,7 +135,8 @@ class SpatioTemporalUNet(nn.Module):
             c_noise: (B,): ln(sigma) / 4.
             context: (B, N, D): one token (the still's embedding) or many (a caption's).
             added: (B, 3): fps - 1, motion bucket 0..255, noise augmentation; or (B, T, 3) where they differ by frame.
-            image_only: (B, T), 1 for frames that are pictures of their own (no temporal layer touches them). None: none are.
+            image_only: (B, T), 1 for frames that are pictures of their own (no temporal layer touches them). None: none
+                are.
 
         Returns:
             (B, T, C_out, h, w) in the dtype of the weights.
@@ -182,8 +188,8 @@ class SpatioTemporalUNet(nn.Module):
         return x.unflatten(0, (batch, frames))
 
     def idle(self, *, tokens: int, only_stills: bool) -> set[str]:
-        """Names of the parameters that get no gradient: with one token the queries and keys of cross-attention, with only
-        stills everything temporal. Distributed training must freeze them, or allow for unused parameters."""
+        """Names of the parameters that get no gradient: with one token the queries and keys of cross-attention, with
+        only stills everything temporal. Distributed training must freeze them, or allow for unused parameters."""
         names = set()
         for name, _ in self.named_parameters():
             asks = ".attn2.to_q." in name or ".attn2.to_k." in name
@@ -210,13 +216,16 @@ class SpatioTemporalUNet(nn.Module):
         config = self.config
         if sample.ndim != 5 or sample.shape[2] != config.in_channels:
             raise MareyError(
-                f"The UNet's sample is {tuple(sample.shape)}: (clips, frames, {config.in_channels}, height, width) would do."
+                f"The UNet's sample is {tuple(sample.shape)}: (clips, frames, {config.in_channels}, height, width) "
+                "would do."
             )
         batch, frames = sample.shape[:2]
         if c_noise.shape != (batch,):
             raise MareyError(f"The UNet's c_noise is {tuple(c_noise.shape)}: ({batch},), one a clip, would do.")
         if context.ndim != 3 or context.shape[0] != batch or context.shape[2] != config.context:
-            raise MareyError(f"The UNet's context is {tuple(context.shape)}: ({batch}, tokens, {config.context}) would do.")
+            raise MareyError(
+                f"The UNet's context is {tuple(context.shape)}: ({batch}, tokens, {config.context}) would do."
+            )
         if added.shape not in ((batch, config.conditions), (batch, frames, config.conditions)):
             raise MareyError(f"The UNet's added is {tuple(added.shape)}: ({batch}, {config.conditions}) would do.")
         if image_only is not None and image_only.shape != (batch, frames):
@@ -231,8 +240,8 @@ def is_temporal(name: str) -> bool:
 def fresh(config: UNetConfig, seed: int) -> SpatioTemporalUNet:
     """A new UNet with weights drawn from `seed`, leaving torch's own generator as it was.
 
-    As in the reference (sgm), the last layer of every branch starts at zero, so that each block starts as the identity and the
-    network starts with the output 0, whose v-form loss is 1.
+    As in the reference (sgm), the last layer of every branch starts at zero, so that each block starts as the identity
+    and the network starts with the output 0, whose v-form loss is 1.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,0 +1,50 @@
+"""Any still as the pixels that a model takes: cropped about its centre to the model's shape, then resized; never
+squashed.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from marey.errors import MareyError
+from marey.media import read_photo
+
+
+def still_pixels(image: Any, height: int, width: int) -> np.ndarray:
+    """A still as uint8 (height, width, 3), RGB.
+
+    Args:
+        image: a path, a PIL image, or a uint8 array (H, W, 3) in RGB or (H, W) in grey.
+        height, width: of the result.
+
+    Raises:
+        MareyError: it is none of these, or cannot be read.
+    """
+    pixels = _pixels(image)
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    high, wide = pixels.shape[:2]
+    scale = min(high / height, wide / width)  # the largest part of the still that has the model's shape
+    box_high, box_wide = height * scale, width * scale
+    left, top = (wide - box_wide) / 2, (high - box_high) / 2
+    box = (left, top, left + box_wide, top + box_high)
+    picture = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(picture)
+
+
+def _pixels(image: Any) -> np.ndarray:
+    if isinstance(image, (str, Path)):
+        return read_photo(Path(image))
+    if isinstance(image, Image.Image):
+        return np.array(image.convert("RGB"))
+    if not isinstance(image, np.ndarray):
+        raise MareyError(f"The still is a {type(image).__name__}: a path, a PIL image or a uint8 array would do.")
+    if image.dtype != np.uint8:
+        raise MareyError(f"The still's dtype is {image.dtype}: uint8, 0 to 255, would do.")
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise MareyError(f"The still's shape is {image.shape}: (height, width, 3) would do.")
+    return np.ascontiguousarray(image)
