@@ -50,9 +50,14 @@ def test_applying_it_leaves_the_weights_as_they_were():
     nn.init.constant_(module.weight, 0.1)
     average.update(module, 0)
     own = module.weight.detach().clone()
-    with pytest.raises(RuntimeError, match="inside"), average.applied(module):
-        assert module.weight.item() == pytest.approx(0.175)
-        raise RuntimeError("inside")
+
+    def fail() -> None:
+        with average.applied(module):
+            assert module.weight.item() == pytest.approx(0.175)
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        fail()
     assert torch.equal(module.weight, own)
     average.put(module)
     assert module.weight.item() == pytest.approx(0.175)

@@ -1,5 +1,6 @@
 """What a step sees is a function of (seed, stage, step) alone, and an epoch is a permutation."""
 
+import itertools
 import math
 
 import pytest
@@ -92,7 +93,7 @@ def test_spread_is_even(count, most):
     assert len(taken) == min(count, most)
     assert sorted(set(taken)) == taken
     if count > most:
-        gaps = [b - a for a, b in zip(taken, taken[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(taken)]
         assert not gaps or max(gaps) - min(gaps) <= 1
         assert taken[0] <= count / most
         assert count - 1 - taken[-1] <= count / most

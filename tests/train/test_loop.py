@@ -1,5 +1,6 @@
 """The loop on a toy problem: it learns, resumes bit for bit, keeps what is good, and says what is wrong."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -153,7 +154,7 @@ def test_the_rate_rises_and_falls_to_a_tenth():
     assert rates[0] == pytest.approx(0.1 / 3)
     assert max(rates) == pytest.approx(rates[3]) == pytest.approx(0.1)
     assert rates[-1] == pytest.approx(0.01, rel=0.05)
-    assert all(a > b for a, b in zip(rates[3:], rates[4:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates[3:]))
 
 
 def test_gradients_are_clipped(tmp_path):

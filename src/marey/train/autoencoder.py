@@ -32,7 +32,7 @@ _WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 class Reconstruction(nn.Module):
-    """The autoencoder with its loss: mean absolute error of the pixels plus a little KL (arXiv 2112.10752, appendix G)."""
+    """The autoencoder with its loss: mean absolute error of pixels plus a little KL (arXiv 2112.10752, appendix G)."""
 
     def __init__(self, autoencoder: Autoencoder, weight: float) -> None:
         super().__init__()
@@ -111,10 +111,11 @@ def train_autoencoder(
     device: torch.device,
     progress: Progress = silent,
 ) -> Path:
-    """The folder of the autoencoder of these windows, `models/autoencoder-...`: the one that is there, or one trained now.
+    """The folder of the autoencoder of these windows, `models/autoencoder-...`: the one that is there, or one trained
+    now.
 
-    Its name is a fingerprint of the training windows' pixels and the settings. The curve goes to `run/metrics.jsonl` as the stage
-    "autoencoder", from the folder's own copy where nothing had to be trained.
+    Its name is a fingerprint of the training windows' pixels and the settings. The curve goes to `run/metrics.jsonl` as
+    the stage "autoencoder", from the folder's own copy where nothing had to be trained.
 
     Raises:
         MareyError: training cannot be done, or diverged.
@@ -164,7 +165,7 @@ def load_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
 
 @torch.no_grad()
 def psnr(autoencoder: Autoencoder, library: Library, kind: str, windows: Sequence[Window]) -> float:
-    """Mean over all frames of the peak signal-to-noise ratio of windows and their reconstruction from the mean, in dB."""
+    """Mean over all frames of the peak signal-to-noise ratio of windows, reconstructed from the mean, in dB."""
     device = next(autoencoder.parameters()).device
     values = []
     for window in windows:
@@ -188,7 +189,7 @@ def _scaling(
 
 
 def _run(pixels: np.ndarray, frames: int, start: float) -> np.ndarray:
-    """`frames` consecutive frames of a window; `start` in 0..1 says from where. A window that is shorter stands still."""
+    """`frames` consecutive frames of a window, from where `start` in 0..1 says. A shorter window stands still."""
     if len(pixels) < frames:
         return np.repeat(pixels[:1], frames, axis=0)
     first = min(int(start * (len(pixels) - frames + 1)), len(pixels) - frames)

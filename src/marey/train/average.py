@@ -10,8 +10,8 @@ from torch import nn
 class Average:
     """A float32 average of a module's trained parameters: average += (1 - decay) * (weights - average).
 
-    With warm-up the decay of update t (from 0) is min(decay, (1 + t) / (10 + t)), so that the first, random weights are soon
-    forgotten. Frozen parameters are not kept.
+    With warm-up the decay of update t (from 0) is min(decay, (1 + t) / (10 + t)), so that the first, random weights are
+    soon forgotten. Frozen parameters are not kept.
 
     Args:
         module: whose parameters are averaged; those that require no gradient are left out.

@@ -1,7 +1,7 @@
 """Which windows a training step sees, and with which noise: a pure function of (seed, stage, step).
 
-Nothing here remembers the steps before, so a run that was killed and goes on draws what the undisturbed run would have drawn, and
-every process of a distributed run can draw the same global batch and take its share of it.
+Nothing here remembers the steps before, so a run that was killed and goes on draws what the undisturbed run would have
+drawn, and every process of a distributed run can draw the same global batch and take its share of it.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from marey.diffusion.noise import draw_sigma
+
 
 def seed_of(*key: int | str) -> int:
     """A seed in 0..2**63-1 that depends on every part of the key, and on nothing else."""
@@ -21,7 +23,9 @@ def seed_of(*key: int | str) -> int:
 
 
 def stream(*key: int | str) -> torch.Generator:
-    """A generator on the CPU, seeded by the key: the same numbers on every machine with this torch, whatever the device."""
+    """A generator on the CPU, seeded by the key: the same numbers on every machine with this torch, whatever the
+    device.
+    """
     return torch.Generator().manual_seed(seed_of(*key))
 
 
@@ -34,8 +38,8 @@ def permutation(count: int, *key: int | str) -> tuple[int, ...]:
 def choose(count: int, size: int, seed: int, stage: str, step: int) -> list[int]:
     """The `size` items of step `step` (from 0) out of `count`.
 
-    The items of all steps, one after another, are one permutation of everything after another: each item is seen exactly once an
-    epoch, also where a batch straddles two epochs or is larger than the data.
+    The items of all steps, one after another, are one permutation of everything after another: each item is seen
+    exactly once an epoch, also where a batch straddles two epochs or is larger than the data.
     """
     if count < 1:
         raise ValueError("there is nothing to draw a batch from")
@@ -77,19 +81,18 @@ def draw(
     augmentation_mean: float,
     augmentation_std: float,
 ) -> Draws:
-    """The draws of one step. Each kind has a stream of its own, so that a changed setting of one leaves the others alone."""
-
-    def normal(kind: str) -> torch.Tensor:
-        return torch.randn(size, generator=stream(seed, stage, step, kind))
+    """The draws of one step. Each kind has a stream of its own, so that a changed setting of one leaves the others
+    alone.
+    """
 
     def uniform(kind: str) -> torch.Tensor:
         return torch.rand(size, generator=stream(seed, stage, step, kind))
 
     return Draws(
-        sigma=(p_mean + p_std * normal("sigma")).exp(),
+        sigma=draw_sigma(stream(seed, stage, step, "sigma"), size, p_mean, p_std),
         keep_token=(uniform("token") >= drop).float(),
         keep_frame=(uniform("frame") >= drop).float(),
-        augmentation=(augmentation_mean + augmentation_std * normal("augmentation")).exp(),
+        augmentation=draw_sigma(stream(seed, stage, step, "augmentation"), size, augmentation_mean, augmentation_std),
         uniform=uniform("pick"),
     )
 

@@ -75,7 +75,8 @@ class Checkpoints:
     def begin(self) -> Checkpoint | None:
         """What to resume from, or None for a start from nothing.
 
-        Checkpoints made from other data or with other settings are set aside under `STAGE.<their fingerprint>`, not deleted.
+        Checkpoints made from other data or with other settings are set aside under `STAGE.<their fingerprint>`, not
+        deleted.
         """
         self._sweep()
         last = self.last()

@@ -54,8 +54,8 @@ class EncodeSummary:
 
     def __str__(self) -> str:
         text = (
-            f"{self.train} windows to train on, {self.heldout} held out, {self.photos} photographs; the autoencoder gives "
-            f"held-out windows back at {self.psnr:.1f} dB"
+            f"{self.train} windows to train on, {self.heldout} held out, {self.photos} photographs; "
+            f"the autoencoder gives held-out windows back at {self.psnr:.1f} dB"
         )
         text += f"; {self.short} clips are too short for a window" if self.short else ""
         return text + (f"; {len(self.failed)} clips could not be read" if self.failed else "")

@@ -1,9 +1,9 @@
 """The loop that trains everything here: the autoencoder and the three stages of the video model.
 
-A `Task` says what is trained, what a step sees and how it is judged; the loop does the rest: devices and precision by accelerate,
-the learning rate, clipping, the average, metrics, checkpoints, and going on exactly where a killed run stopped. Both what a step
-sees (`Task.batch`) and its learning rate are functions of the step alone, so all that a checkpoint has to hold is the weights, their
-average and the optimizer's moments.
+A `Task` says what is trained, what a step sees and how it is judged; the loop does the rest: devices and precision by
+accelerate, the learning rate, clipping, the average, metrics, checkpoints, and going on exactly where a killed run
+stopped. Both what a step sees (`Task.batch`) and its learning rate are functions of the step alone, so all that a
+checkpoint has to hold is the weights, their average and the optimizer's moments.
 """
 
 import math

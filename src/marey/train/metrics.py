@@ -1,4 +1,6 @@
-"""`metrics.jsonl` of a run: one line a training step, of all stages; it holds no clock, so that a resumed run writes the same file."""
+"""`metrics.jsonl` of a run: one line a training step, of all stages; it holds no clock, so that a resumed run writes
+the same file.
+"""
 
 import json
 import os
@@ -7,7 +9,7 @@ from typing import Any
 
 
 class Metrics:
-    """Appends lines {"stage", "step", "loss", ...} to a file, and cuts off those that a resumed stage will write again."""
+    """Appends lines {"stage", "step", "loss", ...}, and cuts off those that a resumed stage will write again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +35,7 @@ class Metrics:
         return found
 
     def cut(self, stage: str, step: int) -> None:
-        """Drop the lines of `stage` after `step`, and whatever is not a whole line. The file is replaced in one move."""
+        """Drop the lines of `stage` after `step`, and what is not a whole line. The file is replaced in one move."""
         if not self.path.is_file():
             return
         kept = [line for line in self.lines() if line["stage"] != stage or line["step"] <= step]

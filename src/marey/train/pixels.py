@@ -1,4 +1,6 @@
-"""The pixels of windows: each clip's span is decoded once, brought to size, and kept as uint8 in shards of the kind "pixels@..."."""
+"""The pixels of windows: each clip's span is decoded once, brought to size, and kept as uint8 in shards of the kind
+"pixels@...".
+"""
 
 import json
 import time
@@ -48,8 +50,8 @@ class Decoded:
 def read_pixels(library: Library, plan: Plan, settings: recipe.Windows, progress: Progress = silent) -> Decoded:
     """Decode what is missing of the plan's windows, clip by clip, each kept as soon as it is read.
 
-    Windows that another plan has decoded already (under another split, say) are pointed at, not decoded again. A clip that cannot be
-    decoded costs only itself; a later call tries it again.
+    Windows that another plan has decoded already (under another split, say) are pointed at, not decoded again. A clip
+    that cannot be decoded costs only itself; a later call tries it again.
 
     Raises:
         MareyError: no training window or no held-out one is left.
@@ -102,7 +104,8 @@ def _decode(path: str, windows: Sequence[Window], tally: Tally) -> dict[str, np.
     size = windows[0].size
     if windows[0].photo:
         photo = read_photo(text_path(path))
-        fitted = centre(resize(photo, *cover(*photo.shape[:2], size, size)), size, size)
+        height, width = cover(photo.shape[0], photo.shape[1], size, size)
+        fitted = centre(resize(photo, height, width), size, size)
         return {windows[0].id: fitted[None]}
     frames = frames_at(text_path(path), [pts for window in windows for pts in window.pts], size, tally=tally)
     parts = np.split(frames, np.cumsum([len(window.pts) for window in windows])[:-1])

@@ -1,7 +1,8 @@
 """Selected clips to windows: which frames of which clip, for training or held out. Nothing is decoded here.
 
-A window is `frames` frames at one whole stride of its source. Those of a clip do not overlap, and what is left over lies evenly at
-the clip's two ends, which are next to transitions. A photograph gives a window of one frame, for the image stage.
+A window is `frames` frames at one whole stride of its source. Those of a clip do not overlap, and what is left over
+lies evenly at the clip's two ends, which are next to transitions. A photograph gives a window of one frame, for the
+image stage.
 """
 
 import hashlib
@@ -15,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from marey import recipe
-from marey.catalog import Library, text_path
-from marey.catalog.split import groups, split
+from marey.catalog import Library, groups, split, text_path
 from marey.errors import MareyError
 from marey.media.probe import probe
 from marey.train.batches import spread
 
 UNKNOWN_MOTION = 127
-"""The motion bucket of a clip whose motion is not known: the one that diffusers' pipeline takes when none is asked for."""
+"""The motion bucket of a clip whose motion is not known: the one that diffusers' pipeline takes when none is asked for.
+"""
 _CAPTIONERS = ("file", "facts")
 
 
@@ -98,8 +99,9 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
     if not any(videos.values()):
         longest = max((clip["seconds"] for clip in clips if clip["kind"] == "video"), default=0.0)
         raise MareyError(
-            f"No clip of the selection {selection!r} is long enough for a window of {settings.frames} frames at "
-            f"{settings.fps:g} a second; the longest has {longest:.2f} s: fewer encode.windows.frames or other footage would do."
+            f"No clip of the selection {selection!r} is long enough for a window of {settings.frames} frames "
+            f"at {settings.fps:g} a second; the longest has {longest:.2f} s: fewer encode.windows.frames or other "
+            "footage would do."
         )
     names = [clip["id"] for clip in clips]
     # A photograph is no held-out video, but goes where its group goes.
@@ -157,7 +159,8 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
 
 
 def stride_of(fps: float, wanted: float) -> int:
-    """The whole stride at which frames of `fps` come nearest to the rate `wanted`; the smaller of two that are equally near.
+    """The whole stride at which frames of `fps` come nearest to the rate `wanted`; the smaller of two that are equally
+    near.
 
     >>> stride_of(25, 8), stride_of(12, 8), stride_of(6, 8)
     (3, 2, 1)
@@ -167,10 +170,11 @@ def stride_of(fps: float, wanted: float) -> int:
 
 
 def cap(counts: Mapping[str, int], most: int | None) -> dict[str, list[int]]:
-    """Which windows of each clip are taken when at most `most` are: as evenly as the clips allow, spread over each clip.
+    """Which windows of each clip are taken when at most `most` are: as evenly as the clips allow, spread over each
+    clip.
 
-    Clips that have fewer than their share give the rest to the others; where not every clip gets one more, the clips that do are
-    those whose names hash lowest, so that the choice is stable and has nothing to do with names.
+    Clips that have fewer than their share give the rest to the others; where not every clip gets one more, the clips
+    that do are those whose names hash lowest, so that the choice is stable and has nothing to do with names.
     """
     total = sum(counts.values())
     if most is None or total <= most:
@@ -189,7 +193,8 @@ def cap(counts: Mapping[str, int], most: int | None) -> dict[str, list[int]]:
 def motion_buckets(motion: Mapping[str, float | None]) -> dict[str, int]:
     """The bucket 0..255 of each clip: the share of the clips that move less (ties count half), times 256.
 
-    Stability never said how its buckets were made; as a quantile every bucket has as many clips as any other (svd.md §1.6, §7.6).
+    Stability never said how its buckets were made; as a quantile every bucket has as many clips as any other (svd.md
+    §1.6, §7.6).
     """
     known = np.array(sorted(value for value in motion.values() if value is not None))
     buckets = {}
@@ -230,8 +235,9 @@ def _selected(library: Library, selection: str) -> list[dict[str, Any]]:
             + (f"one of {known} would do." if known else "`marey select` makes one.")
         )
     return library.rows(
-        "select clips.*, footage.kind, footage.path, footage.time_base from selected join clips on clips.id = selected.clip "
-        "join footage on footage.id = clips.footage where selected.selection = ? and clips.status = 'ok' order by clips.id",
+        "select clips.*, footage.kind, footage.path, footage.time_base from selected "
+        "join clips on clips.id = selected.clip join footage on footage.id = clips.footage "
+        "where selected.selection = ? and clips.status = 'ok' order by clips.id",
         selection,
     )
 

@@ -1,0 +1,145 @@
+"""The card of a trained model: what it was made of and by, and what it is not, filled from facts."""
+
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import marey
+from marey import recipe
+from marey.catalog import Library
+from marey.train.metrics import Metrics
+from marey.train.stages import HELDOUT_SIGMAS
+from marey.train.windows import Window
+
+_PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
+
+
+def card(
+    library: Library,
+    settings: recipe.Train,
+    encode: recipe.Encode,
+    selection: str,
+    seed: int,
+    windows: Sequence[Window],
+    metrics: Metrics,
+    stages: Sequence[str],
+    parameters: dict[str, int],
+) -> str:
+    """README.md of a model folder.
+
+    Args:
+        windows: all of the encoded selection.
+        stages: those that were trained, in order.
+        parameters: how many each network has, by its name.
+    """
+    fact = library.facts[f"encode/{selection}"]
+    chosen = library.one("select hash, clips, rules from selections where name = ?", selection) or {}
+    training = [window for window in windows if not window.heldout and not window.photo]
+    heldout = [window for window in windows if window.heldout and not window.photo]
+    photos = [window for window in windows if not window.heldout and window.photo]
+    shape = f"{encode.windows.frames} frames of {encode.windows.size}x{encode.windows.size} pixels"
+    sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in parameters.items())
+    lines = [
+        "---",
+        "license: other",
+        "license_name: see-the-footage-below",
+        "library_name: diffusers",
+        "pipeline_tag: image-to-video",
+        "tags: [marey, image-to-video]",
+        "---",
+        f"# {settings.name}",
+        "",
+        f"An image-to-video model trained with Marey {marey.__version__}: one still to {shape}. It is an "
+        "implementation of Stable Video Diffusion (arXiv 2311.15127) in small, trained from random weights on the "
+        "footage named below; no weights of others are in it.",
+        "",
+        "```python",
+        "from marey import Model",
+        f'Model.open("{settings.name}").animate("picture.png").save("picture.mp4")',
+        "```",
+        "",
+        "`diffusers.StableVideoDiffusionPipeline.from_pretrained` opens this folder too. `text_encoder/`, `tokenizer/` "
+        "and `unet_image/`, where they are, come from the image stage and are not part of that pipeline.",
+        "",
+        "## What it was trained on",
+        "",
+        f"- Selection `{selection}`, {chosen.get('clips', '?')} clips, hash `{chosen.get('hash', '?')}`, rules "
+        f"`{chosen.get('rules', '{}')}`",
+        f"- {len(training)} windows and {len(photos)} photographs to train on, {len(heldout)} windows held out, by "
+        f"whole groups of footage ({fact['groups']} groups in all)",
+        f"- Seed {seed}",
+        "",
+        "| licence | footage | source | credit |",
+        "|---|---|---|---|",
+        *_licences(library, [*training, *photos]),
+        "",
+        "## How",
+        "",
+        "| stage | steps | batch | rate | log sigma | held-out loss, first and last |",
+        "|---|---|---|---|---|---|",
+        *(_stage(name, settings, metrics) for name in stages),
+        "",
+        f"Parameters: {sizes}. The weights are the exponential averages. The held-out loss is the mean over sigma = "
+        f"{', '.join(f'{sigma:g}' for sigma in HELDOUT_SIGMAS)} of the v-form error; always answering 0 has about 1. "
+        f"The autoencoder alone gives held-out windows back at {fact['psnr']:.1f} dB.",
+        "",
+        "## What it is not",
+        "",
+        f"It has seen {len(training)} windows, {_seconds(training):.0f} seconds in all. It can be expected to keep the "
+        "still and to move it somewhat in the manner of that footage; it knows nothing of the world beyond it, and "
+        "faces, text and fine detail are beyond its size. What it does on held-out stills is in the report of its run. "
+        "Whoever passes it on has to keep to the licences above.",
+        "",
+        "## Recipe",
+        "",
+        "```json",
+        json.dumps({"encode": encode.model_dump(mode="json"), "train": settings.model_dump(mode="json")}, indent=1),
+        "```",
+        "",
+        f"Made with Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+        + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _licences(library: Library, windows: Sequence[Window]) -> list[str]:
+    """A row of the table for each licence and source."""
+    used = {window.footage for window in windows}
+    found: dict[tuple[str, str, str], int] = {}
+    for row in library.rows("select id, license, source, credit from footage order by license, source, credit"):
+        if row["id"] in used:
+            key = (row["license"], row["source"], row["credit"])
+            found[key] = found.get(key, 0) + 1
+    return [
+        "| " + " | ".join(_cell(text) for text in (key[0], str(count), *key[1:])) + " |" for key, count in found.items()
+    ]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|") or "-"
+
+
+def _stage(name: str, settings: recipe.Train, metrics: Metrics) -> str:
+    stage: recipe.Stage = getattr(settings, name)
+    curve = [line["heldout"] for line in metrics.lines(name) if "heldout" in line]
+    losses = f"{curve[0]:.3f}, {curve[-1]:.3f}" if curve else "not measured"
+    return (
+        f"| {name} | {stage.steps} | {stage.batch} | {stage.lr:g} | N({stage.p_mean:g}, {stage.p_std:g}^2) | {losses} |"
+    )
+
+
+def _seconds(windows: Sequence[Window]) -> float:
+    return sum(len(window.pts) / window.fps for window in windows if window.fps)
+
+
+def counts(**networks: Any) -> dict[str, int]:
+    """Parameters of each network, by its name; None is left out."""
+    return {
+        name.replace("_", " "): sum(value.numel() for value in network.parameters())
+        for name, network in networks.items()
+        if network is not None
+    }

@@ -1,0 +1,341 @@
+"""The three training stages as the loop trains them: what each sees, what of it is zeroed, and its v-form loss (svd.md
+§1.3-1.6).
+
+image      single frames and photographs; the UNet alone with its captions, nothing temporal touched
+video      windows; one token of the first frame, that frame's latent by channel concatenation, fps, motion bucket and
+noise
+           augmentation; everything trained
+finetune   as video, on the best windows, at a lower rate
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from marey import recipe
+from marey.catalog import Library
+from marey.diffusion.precondition import v_loss
+from marey.errors import MareyError
+from marey.network.autoencoder import Autoencoder, draw
+from marey.network.embedders import ImageEmbedder, TextEmbedder
+from marey.network.unet import SpatioTemporalUNet
+from marey.train import batches
+from marey.train.batches import choose, noise, spread
+from marey.train.loop import Batch
+from marey.train.pixels import stacked, to_unit
+from marey.train.windows import Window
+
+HELDOUT_SIGMAS = (0.2, 0.6, 1.5, 5.0)
+_JUDGED = 24
+"""At most this many held-out windows are judged while a stage trains."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The windows of an encoded selection and the way to their arrays."""
+
+    library: Library
+    pixels: str
+    latents: str
+    scale: float
+    """The autoencoder's scaling factor: latents times this have a variance of 1."""
+    training: tuple[Window, ...]
+    judged: tuple[Window, ...]
+    """Held-out windows that the loss is measured on while a stage trains."""
+
+    @classmethod
+    def of(
+        cls, library: Library, pixels: str, latents: str, scale: float, windows: Sequence[Window], most: int = _JUDGED
+    ) -> "Encoded":
+        """The training windows, photographs too, and at most `most` held-out windows, evenly taken."""
+        heldout = [window for window in windows if window.heldout and not window.photo]
+        return cls(
+            library,
+            pixels,
+            latents,
+            scale,
+            tuple(window for window in windows if not window.heldout),
+            tuple(heldout[n] for n in spread(len(heldout), most)),
+        )
+
+    def moments(self, window: Window) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log-variance of a window's latents, each (T, C, h, w), not scaled."""
+        arrays = self.library.tensor(self.latents, window.id)
+        assert isinstance(arrays, dict)
+        return torch.from_numpy(arrays["mean"]).float(), torch.from_numpy(arrays["logvar"]).float()
+
+    def stills(self, windows: Sequence[Window]) -> torch.Tensor:
+        """The first frames of windows, (B, 3, H, W) in [-1, 1]."""
+        return to_unit(np.stack([stacked(self.library, self.pixels, [window])[0, 0] for window in windows]))
+
+
+class ImageNetwork(nn.Module):
+    """The UNet on single frames and the text embedder that is trained with it. Everything that mixes frames is frozen,
+    and so is the embedding of fps, motion and noise augmentation, which a picture does not have."""
+
+    def __init__(self, unet: SpatioTemporalUNet, text_embedder: TextEmbedder) -> None:
+        super().__init__()
+        self.unet, self.text_embedder = unet, text_embedder
+        for value in unet.add_embedding.linear_2.parameters():
+            nn.init.zeros_(value)  # it says nothing, so that the video stage begins where this one ends (svd.md §1.10)
+        idle = unet.idle(tokens=text_embedder.tokens, only_stills=True)
+        for name, value in unet.named_parameters():
+            value.requires_grad_(name not in idle and not name.startswith("add_embedding."))
+
+    def forward(
+        self,
+        latents: torch.Tensor,
+        noise: torch.Tensor,
+        sigma: torch.Tensor,
+        tokens: torch.Tensor,
+        keep_token: torch.Tensor,
+    ) -> torch.Tensor:
+        """(B,) losses of latents (B, 1, C, h, w) with captions as token ids (B, N); 0 in keep_token (B,) zeroes a
+        caption.
+        """
+        context = self.text_embedder(tokens) * keep_token[:, None, None]
+        added = latents.new_zeros(len(latents), self.unet.config.conditions)
+        only = latents.new_ones(latents.shape[:2])
+
+        def network(x: torch.Tensor, c_noise: torch.Tensor) -> torch.Tensor:
+            return self.unet(x, c_noise, context, added, only)
+
+        return v_loss(network, latents, noise, sigma)
+
+
+class VideoNetwork(nn.Module):
+    """The inflated UNet on clips and the image embedder that is trained with it."""
+
+    def __init__(self, unet: SpatioTemporalUNet, image_embedder: ImageEmbedder) -> None:
+        super().__init__()
+        self.unet, self.image_embedder = unet, image_embedder
+        idle = unet.idle(tokens=1, only_stills=False)
+        for name, value in unet.named_parameters():
+            value.requires_grad_(name not in idle)
+
+    def forward(
+        self,
+        latents: torch.Tensor,
+        noise: torch.Tensor,
+        sigma: torch.Tensor,
+        still: torch.Tensor,
+        condition: torch.Tensor,
+        added: torch.Tensor,
+        keep_token: torch.Tensor,
+        keep_frame: torch.Tensor,
+    ) -> torch.Tensor:
+        """(B,) losses.
+
+        Args:
+            latents: (B, T, C, h, w), scaled.
+            noise: as latents, unit normal.
+            sigma: (B,), one noise level a clip.
+            still: (B, 3, H, W) in [-1, 1]: the clean first frame, for the token.
+            condition: (B, C, h, w): encoder mean of the noised first frame, NOT scaled; copied to all frames.
+            added: (B, 3): fps - 1, motion bucket, noise augmentation.
+            keep_token, keep_frame: (B,) of 0 or 1; 0 zeroes what the guidance's unconditional branch zeroes.
+        """
+        context = self.image_embedder(still) * keep_token[:, None, None]
+        frame = (condition * keep_frame[:, None, None, None])[:, None].expand(-1, latents.shape[1], -1, -1, -1)
+
+        def network(x: torch.Tensor, c_noise: torch.Tensor) -> torch.Tensor:
+            return self.unet(torch.cat([x, frame], dim=2), c_noise, context, added)
+
+        return v_loss(network, latents, noise, sigma)
+
+
+class ImageTask:
+    """The image stage."""
+
+    name = "image"
+
+    def __init__(self, data: Encoded, settings: recipe.Stage, network: ImageNetwork, seed: int) -> None:
+        self.module = network
+        self._data, self._settings, self._seed = data, settings, seed
+
+    def batch(self, step: int) -> Batch:
+        """A frame of each of the windows that the step draws; a photograph has but one."""
+        draws = _draws(self._settings, self._seed, self.name, step)
+        chosen = _chosen(self._data.training, self._settings, self._seed, self.name, step)
+        frames = [min(int(u * len(w.pts)), len(w.pts) - 1) for u, w in zip(draws.uniform, chosen, strict=True)]
+        key = (self._seed, self.name, step)
+        return {
+            **self._pictures(chosen, frames, "posterior", *key),
+            "noise": noise(self._shape(chosen), *key, "noise"),
+            "sigma": draws.sigma,
+            "keep_token": draws.keep_token,
+        }
+
+    def heldout(self, losses: Callable[[Batch], torch.Tensor]) -> dict[str, Any]:
+        """Loss of the first frames of held-out windows at fixed sigmas with fixed noise."""
+        return self.judge(losses)
+
+    def judge(self, losses: Callable[[Batch], torch.Tensor], keep_token: float = 1.0) -> dict[str, Any]:
+        """As `heldout`; `keep_token` 0 takes the captions away."""
+
+        def fixed(windows: Sequence[Window]) -> Batch:
+            return {
+                **self._pictures(windows, [0] * len(windows)),
+                "noise": torch.stack([noise(self._shape([w])[1:], self._seed, "heldout", w.id) for w in windows]),
+                "keep_token": torch.full((len(windows),), keep_token),
+            }
+
+        return _judge(losses, self._data.judged, fixed, self._settings.batch)
+
+    def _pictures(self, windows: Sequence[Window], frames: Sequence[int], *key: int | str) -> Batch:
+        """Latents (B, 1, C, h, w), scaled: drawn where there is a key, the mean where there is none; and captions."""
+        pictures = []
+        for window, frame in zip(windows, frames, strict=True):
+            mean, logvar = (moment[frame : frame + 1] for moment in self._data.moments(window))
+            pictures.append(torch.stack([mean, logvar]))
+        mean, logvar = torch.stack(pictures, dim=1)
+        latents = draw(mean, logvar, noise(mean.shape, *key)) if key else mean
+        return {
+            "latents": latents * self._data.scale,
+            "tokens": self.module.text_embedder.tokenize([window.caption for window in windows]),
+        }
+
+    def _shape(self, windows: Sequence[Window]) -> tuple[int, ...]:
+        return len(windows), 1, *self._data.moments(windows[0])[0].shape[1:]
+
+
+class VideoTask:
+    """The video stage and, on the best windows, the finetuning stage."""
+
+    def __init__(
+        self,
+        name: str,
+        data: Encoded,
+        settings: recipe.Stage,
+        network: VideoNetwork,
+        autoencoder: Autoencoder,
+        seed: int,
+        windows: Sequence[Window] | None = None,
+    ) -> None:
+        """`windows`: those to train on, of `data.training`; None: all that are not photographs."""
+        self.name, self.module = name, network
+        self._data, self._settings, self._seed = data, settings, seed
+        self._autoencoder = autoencoder
+        self._windows = [w for w in (data.training if windows is None else windows) if not w.photo]
+
+    def batch(self, step: int) -> Batch:
+        """Whole windows, and their first frames as conditions."""
+        draws = _draws(self._settings, self._seed, self.name, step)
+        chosen = _chosen(self._windows, self._settings, self._seed, self.name, step)
+        key = (self._seed, self.name, step)
+        mean, logvar = self._moments(chosen)
+        stills = self._data.stills(chosen)
+        return {
+            "latents": draw(mean, logvar, noise(mean.shape, *key, "posterior")) * self._data.scale,
+            "noise": noise(mean.shape, *key, "noise"),
+            "sigma": draws.sigma,
+            **self._conditions(chosen, stills, draws.augmentation, noise(stills.shape, *key, "augmentation")),
+            "keep_token": draws.keep_token,
+            "keep_frame": draws.keep_frame,
+        }
+
+    def heldout(self, losses: Callable[[Batch], torch.Tensor]) -> dict[str, Any]:
+        """Loss of held-out windows at fixed sigmas with fixed noise and nothing dropped."""
+        return self.judge(losses)
+
+    def judge(
+        self, losses: Callable[[Batch], torch.Tensor], keep_token: float = 1.0, keep_frame: float = 1.0
+    ) -> dict[str, Any]:
+        """As `heldout`; 0 takes the token, or the conditioning frame, away."""
+        strength = float(np.exp(self._settings.noise_aug_mean))
+
+        def fixed(windows: Sequence[Window]) -> Batch:
+            mean, _ = self._moments(windows)
+            stills = self._data.stills(windows)
+            size = len(windows)
+            speckle = torch.stack([noise(stills.shape[1:], self._seed, "heldout still", w.id) for w in windows])
+            return {
+                "latents": mean * self._data.scale,
+                "noise": torch.stack([noise(mean.shape[1:], self._seed, "heldout", w.id) for w in windows]),
+                **self._conditions(windows, stills, torch.full((size,), strength), speckle),
+                "keep_token": torch.full((size,), keep_token),
+                "keep_frame": torch.full((size,), keep_frame),
+            }
+
+        return _judge(losses, self._data.judged, fixed, self._settings.batch)
+
+    def _moments(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = [self._data.moments(window) for window in windows]
+        return torch.stack([mean for mean, _ in pairs]), torch.stack([logvar for _, logvar in pairs])
+
+    @torch.no_grad()
+    def _conditions(
+        self, windows: Sequence[Window], stills: torch.Tensor, strength: torch.Tensor, speckle: torch.Tensor
+    ) -> Batch:
+        """The clean stills, the encoder's mean of the noised ones, and the added conditions."""
+        noised = stills + strength[:, None, None, None] * speckle
+        device = next(self._autoencoder.parameters()).device
+        mean, _ = self._autoencoder.encode(noised[:, None].to(device))
+        rates = torch.tensor([window.fps - 1.0 for window in windows])
+        motion = torch.tensor([float(window.motion_bucket) for window in windows])
+        return {
+            "still": stills,
+            "condition": mean[:, 0].cpu(),
+            "added": torch.stack([rates, motion, strength], dim=1),
+        }
+
+
+def best(library: Library, windows: Sequence[Window], signal: str, percent: float) -> list[Window]:
+    """The share of windows whose clips are best by a signal: farthest from its bad end; at least one window.
+
+    Raises:
+        MareyError: the signal is missing for some clip, or has no bad end.
+    """
+    videos = [window for window in windows if not window.photo]
+    rows = library.signals({window.clip for window in videos})
+    values: dict[str, float] = {}
+    for clip, signals in rows.items():
+        row = signals.get(signal)
+        if row is None or row["value"] is None or row["bad"] not in ("low", "high"):
+            why = row["reason"] if row and row["reason"] else "no value with a bad end"
+            raise MareyError(
+                f"train.finetune.quality_by is {signal!r}, of which clip {clip} has {why}: a signal that "
+                f"`marey curate` measured, such as 'sharpness', or quality_percent left out would do."
+            )
+        values[clip] = row["value"] if row["bad"] == "low" else -row["value"]
+    ranked = sorted(videos, key=lambda window: (-values[window.clip], window.id))
+    kept = {window.id for window in ranked[: max(1, round(len(ranked) * percent / 100))]}
+    return [window for window in videos if window.id in kept]
+
+
+def _draws(settings: recipe.Stage, seed: int, stage: str, step: int) -> batches.Draws:
+    return batches.draw(
+        settings.batch,
+        seed,
+        stage,
+        step,
+        p_mean=settings.p_mean,
+        p_std=settings.p_std,
+        drop=settings.drop_condition,
+        augmentation_mean=settings.noise_aug_mean,
+        augmentation_std=settings.noise_aug_std,
+    )
+
+
+def _chosen(windows: Sequence[Window], settings: recipe.Stage, seed: int, stage: str, step: int) -> list[Window]:
+    return [windows[n] for n in choose(len(windows), settings.batch, seed, stage, step)]
+
+
+def _judge(
+    losses: Callable[[Batch], torch.Tensor],
+    windows: Sequence[Window],
+    fixed: Callable[[Sequence[Window]], Batch],
+    size: int,
+) -> dict[str, Any]:
+    """{"heldout": mean loss, "heldout_by_sigma": {sigma: loss}}; the batches are the same at every sigma."""
+    parts = [fixed(windows[first : first + size]) for first in range(0, len(windows), size)]
+    by_sigma = {}
+    with torch.no_grad():
+        for sigma in HELDOUT_SIGMAS:
+            values = [losses({**part, "sigma": torch.full_like(part["keep_token"], sigma)}) for part in parts]
+            by_sigma[f"{sigma:g}"] = float(torch.cat(values).mean())
+    return {"heldout": sum(by_sigma.values()) / len(by_sigma), "heldout_by_sigma": by_sigma}

@@ -1,0 +1,227 @@
+"""From an encoded selection to a model: the image, video and finetuning stages, one after another, each where it was
+left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from marey import recipe
+from marey.catalog import Library
+from marey.errors import MareyError
+from marey.generate.device import pick
+from marey.network.config import UNetConfig
+from marey.network.embedders import ImageEmbedder, TextEmbedder
+from marey.network.folder import save_model
+from marey.network.inflate import inflate
+from marey.network.unet import fresh
+from marey.progress import Progress, silent
+from marey.train.autoencoder import STAGE as AUTOENCODER
+from marey.train.autoencoder import load_autoencoder
+from marey.train.batches import seed_of
+from marey.train.card import card, counts
+from marey.train.loop import Pace, fit
+from marey.train.metrics import Metrics
+from marey.train.stages import Encoded, ImageNetwork, ImageTask, VideoNetwork, VideoTask, best
+from marey.train.windows import Window, encoded, fingerprint
+
+STAGES = ("image", "video", "finetune")
+VERSION = 1
+"""Changes whenever the same data and settings would give another model."""
+
+
+def train(
+    library: Library,
+    run_folder: Path,
+    settings: recipe.Train,
+    encode: recipe.Encode,
+    selection: str,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+    stages: Sequence[str] | None = None,
+) -> Path:
+    """Train the stages on the latents of a selection, and save the model as `models/<settings.name>`.
+
+    Each stage goes on from its last checkpoint; a finished model is left alone. The model has the averaged weights; the
+    raw ones stay in `run_folder/checkpoints/`.
+
+    Args:
+        library: open for writing.
+        run_folder: runs/NAME: gets metrics.jsonl and checkpoints/.
+        encode: as the selection was encoded with.
+        stages: those to train, of image, video and finetune, in this order; the video or the finetuning stage must be
+        one
+            of them. Without the image stage the video stage begins with random weights. None: all.
+
+    Returns: the model's folder.
+
+    Raises:
+        MareyError: the selection is not encoded with these settings, a stage is unknown, or training diverged.
+    """
+    chosen = _checked(stages)
+    fact = _fact(library, selection)
+    windows = encoded(library, fact["latents"])
+    _same(encode, windows)
+    prints = _fingerprints(fact, windows, settings, encode, seed, chosen)
+    folder = library.path / "models" / settings.name
+    made = {"fingerprint": prints[chosen[-1]], "selection": selection, "run": Path(run_folder).name}
+    if library.facts.get(f"model/{settings.name}") == made and (folder / "model_index.json").is_file():
+        progress("training: already done", 1, 1)
+        return folder
+
+    where = pick(device)
+    autoencoder = load_autoencoder(library.path / fact["autoencoder"], where)
+    data = Encoded.of(library, fact["pixels"], fact["latents"], autoencoder.scaling_factor, windows)
+    size = encode.windows.size // autoencoder.factor
+    metrics = Metrics(Path(run_folder) / "metrics.jsonl")
+    if not metrics.lines(AUTOENCODER):
+        metrics.put(AUTOENCODER, Metrics(library.path / fact["autoencoder"] / "metrics.jsonl").lines(AUTOENCODER))
+    work = _Work(Path(run_folder), settings, encode, seed, where, progress, prints, size)
+
+    image = work.image(data) if "image" in chosen else None
+    start = image.unet if image else fresh(work.shape(4), seed_of(seed, "image", "weights"))
+    video = VideoNetwork(
+        inflate(start), ImageEmbedder.build(settings.network.context, seed=seed_of(seed, "image embedder"))
+    )
+    for name in ("video", "finetune"):
+        if name in chosen:
+            work.video(name, data, video, autoencoder)
+
+    parameters = counts(
+        unet=video.unet,
+        autoencoder=autoencoder,
+        image_embedder=video.image_embedder,
+        text_embedder=image.text_embedder if image else None,
+    )
+    save_model(
+        folder,
+        video.unet,
+        autoencoder.cpu(),
+        video.image_embedder,
+        text_embedder=image.text_embedder if image else None,
+        unet_image=image.unet if image else None,
+        card=card(library, settings, encode, selection, seed, windows, metrics, chosen, parameters),
+        frames=encode.windows.frames,
+        size=encode.windows.size,
+        fps=encode.windows.fps,
+    )
+    library.facts[f"model/{settings.name}"] = made
+    return folder
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all stages of one call share."""
+
+    run: Path
+    settings: recipe.Train
+    encode: recipe.Encode
+    seed: int
+    device: torch.device
+    progress: Progress
+    prints: dict[str, str]
+    latent: int
+    """Height and width of the latents."""
+
+    def shape(self, channels: int) -> UNetConfig:
+        """The UNet with so many input channels."""
+        network = self.settings.network
+        return UNetConfig.plain(
+            network.channels,
+            layers=network.layers,
+            head_width=network.head_width,
+            context=network.context,
+            embed=network.embed,
+            in_channels=channels,
+            frames=self.encode.windows.frames,
+            sample_size=self.latent,
+        )
+
+    def image(self, data: Encoded) -> ImageNetwork:
+        """The image stage, and its averaged weights."""
+        network = self.settings.network
+        embedder = TextEmbedder.build(
+            sorted({window.caption for window in data.training}),
+            network.context,
+            tokens=network.text_tokens,
+            seed=seed_of(self.seed, "text embedder"),
+        )
+        unet = fresh(self.shape(self.encode.autoencoder.latent_channels), seed_of(self.seed, "image", "weights"))
+        module = ImageNetwork(unet, embedder)
+        stage = self.settings.image
+        self._fit(ImageTask(data, stage, module, self.seed), stage, module)
+        return module
+
+    def video(self, name: str, data: Encoded, module: VideoNetwork, autoencoder: Any) -> None:
+        """The video or the finetuning stage; `module` is left with its averaged weights."""
+        stage: recipe.Stage = getattr(self.settings, name)
+        windows = None
+        if stage.quality_percent is not None:
+            windows = best(data.library, data.training, stage.quality_by, stage.quality_percent)
+        self._fit(VideoTask(name, data, stage, module, autoencoder, self.seed, windows), stage, module)
+
+    def _fit(self, task: ImageTask | VideoTask, stage: recipe.Stage, module: torch.nn.Module) -> None:
+        average = fit(
+            task, Pace.of(stage), self.run, self.prints[task.name], device=self.device, progress=self.progress
+        )
+        module.cpu().load_state_dict(average, strict=False)
+
+
+def _checked(stages: Sequence[str] | None) -> list[str]:
+    unknown = [name for name in stages or () if name not in STAGES]
+    if unknown:
+        raise MareyError(f"There is no training stage {unknown[0]!r}: {', '.join(STAGES)} would do.")
+    chosen = [name for name in STAGES if stages is None or name in stages]
+    if not {"video", "finetune"} & set(chosen):
+        raise MareyError(f"The stages {chosen} make no video model: 'video' or 'finetune' has to be one of them.")
+    return chosen
+
+
+def _fact(library: Library, selection: str) -> dict[str, Any]:
+    fact = library.facts.get(f"encode/{selection}")
+    if not isinstance(fact, dict):
+        raise MareyError(f"The selection {selection!r} is not encoded: `marey encode` would do.")
+    return fact
+
+
+def _same(encode: recipe.Encode, windows: Sequence[Window]) -> None:
+    """The windows that are there are those of these settings."""
+    there = next((window for window in windows if not window.photo), None)
+    wanted = encode.windows.frames, encode.windows.size
+    if there is None or (len(there.pts), there.size) != wanted:
+        found = f"{len(there.pts)} frames of {there.size} pixels" if there else "no window"
+        raise MareyError(
+            f"The selection was encoded to {found}, the recipe asks for {wanted[0]} frames of {wanted[1]}: "
+            "`marey encode` with this recipe would do."
+        )
+
+
+def _fingerprints(
+    fact: dict[str, Any],
+    windows: Sequence[Window],
+    settings: recipe.Train,
+    encode: recipe.Encode,
+    seed: int,
+    chosen: Sequence[str],
+) -> dict[str, str]:
+    """Of each stage: all that its weights depend on. How often is saved and measured is not among it."""
+    last = fingerprint(
+        [
+            VERSION,
+            fact["latents"],
+            [window.id for window in windows],
+            encode.windows.frames,
+            settings.network.model_dump(mode="json"),
+            seed,
+        ]
+    )
+    prints = {}
+    for name in chosen:
+        stage: recipe.Stage = getattr(settings, name)
+        last = fingerprint([last, name, stage.model_dump(mode="json", exclude={"checkpoint_every", "evaluate_every"})])
+        prints[name] = last
+    return prints
