@@ -1,0 +1,77 @@
+"""The preconditioning against its definition and against the optimal denoiser of a Gaussian."""
+
+import pytest
+import torch
+
+from marey.diffusion.precondition import denoise, noisy, scalings, v_loss, v_target
+
+SIGMA = torch.tensor([0.002, 0.1, 1.0, 7.0, 700.0], dtype=torch.float64)
+
+
+def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(SIGMA), 3, 2, 4, 4)
+    return tuple(torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+
+
+def test_the_scalings_are_those_of_edm_with_sigma_data_one():
+    c_skip, c_out, c_in, c_noise = scalings(SIGMA)
+    torch.testing.assert_close(c_skip, 1 / (SIGMA**2 + 1))
+    torch.testing.assert_close(c_out, -SIGMA / (SIGMA**2 + 1) ** 0.5)
+    torch.testing.assert_close(c_in, (SIGMA**2 + 1) ** -0.5)
+    torch.testing.assert_close(c_noise, SIGMA.log() / 4)
+
+
+def test_the_input_and_the_target_have_unit_variance_at_every_level():
+    x0, noise = (torch.randn(len(SIGMA), 200_000, dtype=torch.float64) for _ in range(2))
+    scaled = scalings(SIGMA).c_in[:, None] * noisy(x0, noise, SIGMA)
+    for values in (scaled, v_target(x0, noise, SIGMA)):
+        torch.testing.assert_close(values.std(dim=1), torch.ones_like(SIGMA), atol=0.01, rtol=0)
+
+
+def test_a_network_that_hits_the_target_gives_back_the_data():
+    x0, noise = batch()
+    x = noisy(x0, noise, SIGMA)
+    denoised = denoise(lambda scaled, c_noise: v_target(x0, noise, SIGMA), x, SIGMA)
+    torch.testing.assert_close(denoised, x0, atol=1e-9, rtol=0)
+
+
+def test_the_v_form_loss_is_the_weighted_denoising_loss():
+    x0, noise = batch()
+
+    def network(x, c_noise):
+        return torch.sin(3 * x) + c_noise.reshape(-1, 1, 1, 1, 1)
+
+    x = noisy(x0, noise, SIGMA)
+    weight = (1 + SIGMA**2) / SIGMA**2
+    error = (denoise(network, x, SIGMA) - x0).square().flatten(1).mean(dim=1)
+    torch.testing.assert_close(v_loss(network, x0, noise, SIGMA), weight * error, rtol=1e-7, atol=0)
+    assert not torch.allclose(v_loss(network, x0, noise, SIGMA), error, rtol=0.1)  # the weight matters
+
+
+def test_the_network_is_told_the_noise_level_and_gets_the_scaled_input():
+    x0, noise = batch()
+    seen = {}
+
+    def network(x, c_noise):
+        seen.update(x=x, c_noise=c_noise)
+        return torch.zeros_like(x)
+
+    denoise(network, noisy(x0, noise, SIGMA), SIGMA)
+    torch.testing.assert_close(seen["c_noise"], SIGMA.log() / 4)
+    expected = noisy(x0, noise, SIGMA) / (1 + SIGMA**2).sqrt().reshape(-1, 1, 1, 1, 1)
+    torch.testing.assert_close(seen["x"], expected)
+
+
+def test_one_number_serves_a_whole_batch_and_the_dtype_stays():
+    x = torch.randn(3, 2, 5)
+    one = denoise(lambda x, c_noise: x, x, 2.0)
+    each = denoise(lambda x, c_noise: x, x, torch.full((3,), 2.0))
+    assert torch.equal(one, each)
+    assert one.dtype == torch.float32
+
+
+@pytest.mark.parametrize("sigma", [0.05, 1.0, 20.0])
+def test_nothing_in_the_v_form_grows_as_the_noise_vanishes(sigma):
+    x0, noise = torch.randn(1, 1000), torch.randn(1, 1000)
+    assert v_target(x0, noise, torch.tensor([sigma])).abs().max() < 6
