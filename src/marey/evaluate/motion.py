@@ -11,24 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from marey.evaluate.frames import Picture
-
-FLOW_SIDE = 128
-"""Flow is found on luma with the short side at most this, as in the paper's motion filter; smaller pictures are not
-enlarged."""
+from marey.signals.motion import SHORT_SIDE
+from marey.signals.motion import flow as luma_flow
 
 
 def flow(a: Picture, b: Picture) -> npt.NDArray[np.float32]:
     """Farneback's optical flow from `a` to `b`: `(h, w, 2)` as (right, down), in pixels of the pictures as given.
 
-    Luma at short side `FLOW_SIDE`; parameters 0.5, 3, 15, 3, 5, 1.2, 0, those of the curation's motion signal.
+    On luma with the short side at most 128 (smaller pictures are not enlarged), with the parameters of the curation's
+    motion signal, so that both mean the same.
     """
     height, width = a.shape[:2]
     if np.array_equal(a, b):  # Farneback's rounding alone would leave some thousandths of a pixel
         return np.zeros((height, width, 2), np.float32)
-    scale = min(1.0, FLOW_SIDE / min(height, width))
+    scale = min(1.0, SHORT_SIDE / min(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = [cv2.resize(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA) for p in (a, b)]
-    found = cv2.calcOpticalFlowFarneback(small[0], small[1], None, 0.5, 3, 15, 3, 5, 1.2, 0)
+    found = luma_flow(small[0], small[1])
     return np.asarray(found * np.array([width / size[0], height / size[1]], dtype=np.float32))
 
 
