@@ -57,7 +57,8 @@ def read_steps(run_folder: Path) -> list[dict[str, Any]]:
 
 def took(rows: list[dict[str, Any]]) -> list[Took]:
     """Seconds and peak memory of each step."""
-    longest = max((float(row.get("seconds") or 0) for row in rows), default=0.0)
+    done = [row for row in rows if row["step"] != "report"]  # the report itself is being done
+    longest = max((float(row.get("seconds") or 0) for row in done), default=0.0)
     return [
         Took(
             STEPS.get(row["step"], row["step"]),
@@ -66,8 +67,7 @@ def took(rows: list[dict[str, Any]]) -> list[Took]:
             row.get("peak_mb"),
             float(row.get("seconds") or 0) / longest if longest else 0.0,
         )
-        for row in rows
-        if row["step"] != "report"  # it is being done
+        for row in done
     ]
 
 
