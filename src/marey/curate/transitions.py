@@ -21,6 +21,10 @@ Kind = Literal["cut", "dissolve", "fade", "wipe"]
 
 FLAT = 5.0
 """Luma that deviates by less over a frame, in grey levels, is of one tone: a fade's middle."""
+SATURATES = 0.5
+"""Of a fast motion, frames further apart do not differ more: its drift is counted by at least this share."""
+WHOLE = 3
+"""A gradual transition has at least so many whole frames of a shot on each side."""
 LEAST_CHANGE = 0.035
 """Two shots differ by at least this mean distance, 0..1."""
 
@@ -119,7 +123,7 @@ def _fades(luma: np.ndarray, longest: int) -> list[Transition]:
         if stop - start <= 2 and a_end == start - 1 and b_start == stop:
             continue  # a flash
         gone = float(min(spread[a_end], spread[b_start]))
-        found.append(Transition("fade", a_end, b_start, float(_logistic(np.array((gone - 2 * FLAT) / 3.0)))))
+        found.append(Transition("fade", int(a_end), int(b_start), float(_logistic(np.array((gone - 2 * FLAT) / 3.0)))))
     return found
 
 
@@ -175,14 +179,19 @@ def _steady(band: np.ndarray, luma: np.ndarray, length: int, width: int) -> list
 
     whole = squared(s, length)
     contrast = np.sqrt(whole)
+    # What a window of this length changes by on either side: if what moves there goes on evenly, as a slow pan does.
     side = np.zeros(len(s))
-    reach = max(2, min(length // 2, 12))
-    inside = s >= reach
-    side[inside] = np.sqrt(squared(s[inside] - reach, reach))
-    inside = s + length + reach < count
-    side[inside] = np.maximum(side[inside], np.sqrt(squared(s[inside] + length, reach)))
-    side *= np.sqrt(length / reach)  # what as many frames of either side would change by
-
+    for before in (True, False):
+        drift = np.full(len(s), np.inf)  # a window without a few frames of a shot on each side joins no two shots
+        for reach in (WHOLE, max(WHOLE, min(length // 2, 12))):
+            start = s - reach if before else s + length
+            inside = (start >= 0) & (start + reach < count)
+            drift[inside] = np.sqrt(squared(start[inside], reach)) * max(1.0, length / reach)
+        start = s - length if before else s + length
+        inside = (start >= 0) & (start + length < count)
+        direct = np.sqrt(squared(start[inside], length))
+        drift[inside] = np.minimum(drift[inside], np.maximum(direct, drift[inside] * SATURATES))
+        side = np.maximum(side, drift)
     off, left, previous, back = np.zeros(len(s)), np.zeros(len(s)), np.zeros(len(s)), np.zeros(len(s))
     steps = np.unique(np.linspace(1, length - 1, min(length - 1, 12)).round().astype(int))
     for t in steps:
@@ -203,10 +212,20 @@ def _steady(band: np.ndarray, luma: np.ndarray, length: int, width: int) -> list
         if likely[start] < likely[max(0, start - 2) : start + 3].max():
             continue
         wiped = _wiped(luma[start : start + length + 1])
+        same = float(_logistic(np.array((0.72 - _likeness(luma[start], luma[start + length])) * 30)))
         blended = float(_logistic(np.array((0.36 - residual[start]) * 18)))
         kind: Kind = "wipe" if wiped > blended else "dissolve"
-        found.append(Transition(kind, int(start), int(start) + length, float(likely[start]) * max(wiped, blended)))
+        found.append(
+            Transition(kind, int(start), int(start) + length, float(likely[start]) * same * max(wiped, blended))
+        )
     return found
+
+
+def _likeness(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two pictures, -1..1: near 1 of one picture in another light, which is no transition."""
+    first, second = a.ravel().astype(np.float32), b.ravel().astype(np.float32)
+    first, second = first - first.mean(), second - second.mean()
+    return float(first @ second / max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-6))
 
 
 def _wiped(window: np.ndarray) -> float:

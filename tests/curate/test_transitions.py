@@ -1,0 +1,95 @@
+"""Transitions: found where they are, of their kind, and not found where there are none."""
+
+import cv2
+import numpy as np
+import pytest
+from panning import HEIGHT, WIDTH, shot
+
+from marey.curate.transitions import find_transitions, shots
+from marey.recipe import Transitions
+from marey.worlds.edits import Join, compose
+
+
+def signature(video: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    planes = [cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb) for frame in video]
+    luma = np.stack([cv2.resize(plane[..., 0], (64, 36), interpolation=cv2.INTER_AREA) for plane in planes])
+    chroma = np.stack([cv2.resize(plane[..., [2, 1]], (32, 18), interpolation=cv2.INTER_AREA) for plane in planes])
+    return luma, chroma
+
+
+def found(video: np.ndarray, **settings: float) -> list[tuple[str, int, int]]:
+    return [
+        (one.kind, one.a_end, one.b_start) for one in find_transitions(*signature(video), 25, Transitions(**settings))
+    ]
+
+
+def test_hard_cuts_are_exact() -> None:
+    video, truth = compose([shot(seed, 30 + seed) for seed in range(6)], [Join("cut")] * 5)
+    assert found(video) == [("cut", one.a_end, one.b_start) for one in truth]
+
+
+@pytest.mark.parametrize("frames", [6, 10, 18])
+@pytest.mark.parametrize(("kind", "detail"), [("dissolve", ""), ("fade", "black"), ("fade", "white"), ("wipe", "left")])
+def test_gradual_transitions_have_their_kind_and_both_ends(kind: str, detail: str, frames: int) -> None:
+    video, (truth,) = compose([shot(31, 60), shot(32, 60)], [Join(kind, frames, detail)])
+    ((found_kind, a_end, b_start),) = found(video)
+    assert found_kind == kind
+    assert abs(a_end - truth.a_end) <= 4
+    assert abs(b_start - truth.b_start) <= 4
+
+
+def test_a_long_mixed_edit() -> None:
+    rng = np.random.default_rng(5)
+    kinds = ["cut", "dissolve", "cut", "fade", "wipe", "cut", "cut", "dissolve", "cut", "fade"]
+    joins = [
+        Join(kind)
+        if kind == "cut"
+        else Join(kind, int(rng.integers(6, 20)), {"fade": "black", "wipe": "up"}.get(kind, ""))
+        for kind in kinds
+    ]
+    video, truth = compose([shot(100 + n, 60) for n in range(11)], joins)
+    hits = [one for one in truth if any(a < one.b_start and one.a_end < b for _, a, b in found(video))]
+    assert len(hits) >= 9
+    assert len(found(video)) <= 11
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.5, 2.5])
+def test_one_shot_has_no_transition(speed: float) -> None:
+    assert found(shot(7, 90, speed if speed < 2 else 1.2)) == []
+
+
+def test_a_flash_is_no_transition() -> None:
+    video = shot(8, 80)
+    video[40:42] = 255
+    assert found(video) == []
+
+
+def test_a_freeze_and_a_change_of_light_are_none() -> None:
+    video = shot(9, 90)
+    assert found(np.concatenate([video[:30], video[30:31].repeat(20, axis=0), video[30:]])) == []
+    video = shot(9, 90, 0.1)
+    ramp = np.concatenate([np.ones(30), np.linspace(1, 0.6, 30), np.full(30, 0.6)])
+    assert found((video * ramp[:, None, None, None]).astype(np.uint8)) == []
+
+
+def test_thresholds_only_take_away() -> None:
+    video, _ = compose([shot(seed, 30) for seed in range(5)], [Join("cut")] * 4)
+    assert set(found(video, cut=0.99)) <= set(found(video, cut=0.2))
+    assert len(found(video, cut=0.2)) == 4
+
+
+def test_shots_are_trimmed_at_both_ends_of_a_transition_and_of_the_footage() -> None:
+    video, (truth,) = compose([shot(11, 50), shot(12, 50)], [Join("fade", 12, "black")])
+    black = np.zeros((6, HEIGHT, WIDTH, 3), np.uint8)
+    video = np.concatenate([black, video, black])
+    luma, chroma = signature(video)
+    transitions = find_transitions(luma, chroma, 25, Transitions())
+    (first, second) = shots(len(luma), transitions, luma)
+    assert first[0] == 6
+    assert second[1] == len(video) - 7
+    assert first[1] <= 6 + truth.a_end + 1
+    assert second[0] >= 6 + truth.b_start - 1
+
+
+def test_too_short_for_anything() -> None:
+    assert found(shot(1, 3)) == []
