@@ -30,9 +30,10 @@ class Autoencoder(nn.Module):
     def __init__(self, vae: AutoencoderKLTemporalDecoder) -> None:
         super().__init__()
         config = vae.config
-        decoder = TemporalDecoder(
-            config.latent_channels, config.out_channels, config.block_out_channels, config.layers_per_block
-        )
+        with torch.device("meta"):  # its weights are not drawn: they are those that diffusers' decoder has
+            decoder = TemporalDecoder(
+                config.latent_channels, config.out_channels, config.block_out_channels, config.layers_per_block
+            )
         decoder.load_state_dict(vae.decoder.state_dict(), assign=True)
         vae.decoder = decoder  # diffusers' own class and file, its decoder's weights in our faster one
         self.vae = vae
