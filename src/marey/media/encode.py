@@ -98,7 +98,10 @@ def _encode(
     with av.open(name, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         container.flags |= _BITEXACT
         stream = _stream(container, codec, fps, height, width)
-        stream.options = {"crf": f"{crf:g}", "preset": preset, "g": str(max(1, round(fps * keyframe_seconds)))}
+        # No B-frames: with them and its macroblock tree, libx264 gives other bytes each time, even in one thread (seen
+        # in the wheels of PyAV 18.1; the tree seems to read memory that nobody wrote).
+        group = str(max(1, round(fps * keyframe_seconds)))
+        stream.options = {"crf": f"{crf:g}", "preset": preset, "g": group, "bf": "0"}
         stream.codec_context.thread_count = 1  # more threads give other bytes on another machine
         converter = VideoReformatter()
         for n, image in enumerate(chain([first], images)):
