@@ -125,9 +125,10 @@ def deep(height: int, width: int, palette: Palette, rng: np.random.Generator) ->
     image = np.repeat(ramp(colours, height)[:, None], width, axis=1)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     slant = rng.uniform(-0.5, 0.5)
-    rays = sum(
-        np.exp(-(((x + slant * y - rng.uniform(0, width)) / (rng.uniform(0.03, 0.07) * width)) ** 2)) for _ in range(4)
-    )
+    rays = np.zeros_like(x)
+    for _ in range(4):
+        centre, wide = rng.uniform(0, width), rng.uniform(0.03, 0.07) * width
+        rays += np.exp(-(((x + slant * y - centre) / wide) ** 2))
     image += (34 * np.clip(rays, 0, 1) * np.clip(1 - y / height, 0, 1))[..., None]
     sand = mix((226, 206, 150), tint, 0.15)
     below(

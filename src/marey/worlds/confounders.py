@@ -27,9 +27,9 @@ def confound(
 
     Args:
         frames: uint8 RGB (T, H, W, 3), of at least eight frames.
-        kind: `flash` (one to three frames far brighter), `shake` (the camera is knocked), `freeze` (a frame stands still), `stutter`
-            (every other frame is the one before), `overlay` (a banner comes in below and goes), `exposure` (the light drops and comes
-            back), `occluder` (something dark passes close to the camera).
+        kind: `flash` (one to three frames far brighter), `shake` (the camera is knocked), `freeze` (a frame stands
+            still), `stutter` (every other frame is the one before), `overlay` (a banner comes in below and goes),
+            `exposure` (the light drops and comes back), `occluder` (something dark passes close to the camera).
         first: the frame at which it begins; at random without it.
 
     Raises:
@@ -96,7 +96,7 @@ def _exposure(span: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _occluder(span: np.ndarray, rng: np.random.Generator) -> None:
-    height, width = span.shape[1:3]
+    width = span.shape[2]
     wide = rng.uniform(0.3, 0.6) * width
     x = np.arange(width)
     for n, share in enumerate(np.linspace(0, 1, len(span))):

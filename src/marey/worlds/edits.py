@@ -1,7 +1,8 @@
 """The composer: shots joined by cuts, dissolves, fades and wipes, with the truth of every join.
 
-`a_end` is the last frame in which the first shot has all the weight, `b_start` the first in which the second one has; between them lie
-the frames of the transition, none for a cut. The two shots run on beneath a transition, as an editing program lets them.
+`a_end` is the last frame in which the first shot has all the weight, `b_start` the first in which the second one has;
+between them lie the frames of the transition, none for a cut. The two shots run on beneath a transition, as an editing
+program lets them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 KINDS = ("cut", "dissolve", "fade", "wipe")
 WIPES = ("left", "right", "up", "down", "diagonal", "iris", "slide")
-"""The side to which the edge moves; or a corner to corner; or a circle that opens; or the second shot pushes the first to the left."""
+"""Where the edge moves to; `iris` is a circle that opens, and in a `slide` the second shot pushes the first away."""
 _COLOURS = {"black": 0, "white": 255}
 
 
@@ -23,7 +24,7 @@ class Join:
     kind: str
     """One of `KINDS`."""
     frames: int = 0
-    """So many lie between the last whole frame before and the first whole frame after: 0 for a cut, 2 to 60 otherwise."""
+    """So many lie between the last whole frame of one and the first of the other: 0 for a cut, else 2 to 60."""
     detail: str = ""
     """Of a fade the colour that it goes through, `black` or `white`; of a wipe one of `WIPES`."""
 
@@ -70,7 +71,8 @@ def compose(
     """Join shots into one clip.
 
     Args:
-        shots: uint8 RGB (T, H, W, 3) each, of one size. A transition of n frames takes the last n of one and the first n of the next.
+        shots: uint8 RGB (T, H, W, 3) each, of one size. A transition of n frames takes the last n of one and the first
+            n of the next.
         joins: one fewer than shots; the name of a kind leaves its length and detail to `rng`.
         rng: needed for names.
 
@@ -117,7 +119,7 @@ def blend(join: Join, a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
 
 
 def _wiped(detail: str, height: int, width: int, t: float) -> np.ndarray:
-    """How far the second shot covers each pixel, float32 (H, W) in 0..1, with an edge that is soft over a few pixels."""
+    """How far the second shot covers each pixel, float32 (H, W) in 0..1, with a soft edge of a few pixels."""
     x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
     order = {
         "right": lambda: x,

@@ -1,7 +1,8 @@
 """The scenes that Marey makes: a dozen kinds, each a short story of one motion that a still already hints at.
 
-Cars, boats, fish and trains look where they are going, comets and rockets draw a tail, balls leave a trail, sails turn with the wind
-from one side, balloons rise, planets come nearer. So a model that has seen enough of them can do better than to repeat the still.
+Cars, boats, fish and trains look where they are going, comets and rockets draw a tail, balls leave a trail, sails turn
+with the wind from one side, balloons rise, planets come nearer. So a model that has seen enough of them can do better
+than to repeat the still.
 """
 
 from collections.abc import Callable
@@ -51,12 +52,13 @@ class Setting:
     def pace(self, low: float, high: float) -> float:
         """A speed in pixels per second, from a range in picture heights per second.
 
-        It is such that a thing on its way through the picture is seen, at least in part, from the first frame to the last.
+        It is such that a thing on its way through the picture is seen, at least in part, from the first frame to the
+        last.
         """
         return min(float(self.rng.uniform(low, high)), 1.15 / self.seconds) * self.height
 
     def through(self, velocity: tuple[float, float], spread: float = 0.1, at: float | None = None) -> np.ndarray:
-        """A straight way that passes near the middle half way through; `at` fixes its height (share of the picture's)."""
+        """A straight way, near the middle half way through; `at` fixes its height (share of the picture's)."""
         middle = np.array([self.width / 2, self.height * (0.5 if at is None else at)])
         middle += self.rng.uniform(-spread, spread, 2) * self.height * (1, 1 if at is None else 0)
         start = middle - np.array(velocity) * self.seconds / 2
@@ -350,13 +352,23 @@ KINDS: dict[str, Callable[[Setting], Scene]] = {
 }
 
 
-def scene(kind: str, seed: int, *, seconds: float = 4.0, fps: int = 25, height: int = 240, width: int = 320) -> Scene:
+def scene(
+    kind: str,
+    seed: int,
+    *,
+    seconds: float = 4.0,
+    fps: int = 25,
+    height: int = 240,
+    width: int = 320,
+    palette: int | None = None,
+) -> Scene:
     """A scene of one kind; the same arguments give the same scene.
 
     Args:
         kind: one of `KINDS`.
         seed: decides time of day, colours, sizes, places and speeds.
         height, width: in pixels; what happens happens in the middle square.
+        palette: fixes the time of day, by its number in `PALETTES`, counted round and round.
 
     Raises:
         ValueError: no such kind.
@@ -364,5 +376,6 @@ def scene(kind: str, seed: int, *, seconds: float = 4.0, fps: int = 25, height: 
     if kind not in KINDS:
         raise ValueError(f"there is no scene {kind!r}: one of {', '.join(KINDS)} would do")
     rng = np.random.default_rng([seed, list(KINDS).index(kind)])
-    palette = PALETTES[int(rng.integers(len(PALETTES)))]
-    return KINDS[kind](Setting(rng, palette, height, width, max(2, round(seconds * fps)), fps))
+    drawn = int(rng.integers(len(PALETTES)))
+    colours = PALETTES[(drawn if palette is None else palette) % len(PALETTES)]
+    return KINDS[kind](Setting(rng, colours, height, width, max(2, round(seconds * fps)), fps))

@@ -1,4 +1,4 @@
-"""Things that move over a background, with the exact truth: where each is in every frame, and the motion of every pixel."""
+"""Things that move over a background, with the truth: where each is in every frame, and the motion of every pixel."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -96,8 +96,8 @@ class Scene:
     def flow(self, n: int) -> np.ndarray:
         """The true motion from frame `n` to the next, float32 (H, W, 2) in pixels, x first.
 
-        Every pixel moves with what is seen there: the nearest thing that covers at least half of it, a layer, or the still background.
-        Trails do not count as things.
+        Every pixel moves with what is seen there: the nearest thing that covers at least half of it, a layer, or the
+        still background. Trails do not count as things.
         """
         if not 0 <= n < self.frames - 1:
             raise ValueError(f"there is no motion from frame {n} of {self.frames} to the next")

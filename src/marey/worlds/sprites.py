@@ -30,10 +30,13 @@ class Canvas:
 
     def polygon(self, points: Sequence[tuple[float, float]], colour: Colour, alpha: float = 1.0) -> None:
         """A filled polygon."""
-        mask = np.zeros((self._large, self._large), np.uint8)
-        corners = ((np.array(points) + 1) / 2 * self._large * (1 << _SHIFT)).round().astype(np.int32)
-        cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, _SHIFT)
-        self.paint(mask.astype(np.float32) * (alpha / 255), np.array(colour, np.float32))
+        corners = (np.array(points) + 1) / 2 * self._large
+        left, top = np.clip(np.floor(corners.min(0)).astype(int) - 1, 0, self._large - 1)
+        right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 2, 1, self._large)
+        mask = np.zeros((bottom - top, right - left), np.uint8)
+        shifted = ((corners - (left, top)) * (1 << _SHIFT)).round().astype(np.int32)
+        cv2.fillPoly(mask, [shifted], 255, cv2.LINE_AA, _SHIFT)
+        self._lay(np.s_[top:bottom, left:right], mask.astype(np.float32) * (alpha / 255), np.array(colour, np.float32))
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, colour: Colour, alpha: float = 1.0) -> None:
         """A filled ellipse."""
@@ -43,8 +46,11 @@ class Canvas:
 
     def paint(self, mask: np.ndarray, colour: np.ndarray) -> None:
         """Lay a colour (3,) or a picture (S, S, 3) over what is there, where and as far as the mask (0..1) says."""
-        self._rgb += mask[..., None] * (colour - self._rgb)
-        self._alpha += mask * (1 - self._alpha)
+        self._lay(np.s_[:, :], mask, colour)
+
+    def _lay(self, where: tuple[slice, slice], mask: np.ndarray, colour: np.ndarray) -> None:
+        self._rgb[where] += mask[..., None] * (colour - self._rgb[where])
+        self._alpha[where] += mask * (1 - self._alpha[where])
 
     def light(self, strength: float = 0.22) -> None:
         """Brighten what is above on the left and darken the rest, as daylight would."""
@@ -164,12 +170,11 @@ def balloon(size: int, colour: Colour) -> np.ndarray:
     canvas = Canvas(size)
     for x in (-0.16, 0.16):
         canvas.polygon([(x * 2.4, 0.22), (x * 2.4 + 0.02, 0.22), (x + 0.02, 0.72), (x, 0.72)], (96, 74, 60))
-    x, y = canvas.grid()
-    height = np.where(y < -0.26, 0.66, 0.9)
-    skin = np.clip((1 - (x / 0.68) ** 2 - ((y + 0.26) / height) ** 2) * 20, 0, 1) * (y < 0.36)
-    meridian = np.abs(
-        np.arcsin(np.clip(x / np.maximum(0.68 * np.sqrt(np.clip(1 - ((y + 0.26) / height) ** 2, 0, 1)), 0.05), -1, 1))
-    )
+    gx, gy = canvas.grid()
+    down = (gy + 0.26) / np.where(gy < -0.26, 0.66, 0.9)
+    skin = np.clip((1 - (gx / 0.68) ** 2 - down**2) * 20, 0, 1) * (gy < 0.36)
+    waist = np.maximum(0.68 * np.sqrt(np.clip(1 - down**2, 0, 1)), 0.05)
+    meridian = np.abs(np.arcsin(np.clip(gx / waist, -1, 1)))
     stripe = (np.floor(meridian / (np.pi / 2) * 2.999) % 2)[..., None]
     coat = np.array(colour, np.float32) * (1 - stripe) + np.array(mix(colour, WHITE, 0.72), np.float32) * stripe
     canvas.paint(skin.astype(np.float32), coat.astype(np.float32))
@@ -207,7 +212,7 @@ def blades(size: int, colour: Colour) -> np.ndarray:
     """The four sails of a windmill, each with its cloth on the side that trails when they turn clockwise."""
     canvas = Canvas(size)
     for turn in range(4):
-        cos, sin = (int(round(value)) for value in (np.cos(turn * np.pi / 2), np.sin(turn * np.pi / 2)))
+        cos, sin = (round(float(value)) for value in (np.cos(turn * np.pi / 2), np.sin(turn * np.pi / 2)))
 
         def at(x: float, y: float, cos: int = cos, sin: int = sin) -> tuple[float, float]:
             return cos * x - sin * y, sin * x + cos * y

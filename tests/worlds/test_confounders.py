@@ -1,0 +1,49 @@
+"""What is no boundary changes what it says it changes, and nothing else."""
+
+import numpy as np
+import pytest
+
+from marey.worlds.confounders import KINDS, confound
+from marey.worlds.scenes import scene
+
+
+@pytest.fixture(scope="module")
+def shot() -> np.ndarray:
+    return np.stack(list(scene("drive", 4, seconds=2, height=96, width=128).render()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_frames_that_it_names_are_changed(shot: np.ndarray, kind: str) -> None:
+    before = shot.copy()
+    for seed in range(5):
+        changed, what = confound(shot, kind, np.random.default_rng(seed))
+        assert what.kind == kind
+        assert 0 < what.first <= what.last < len(shot)
+        differs = [bool((a != b).any()) for a, b in zip(changed, shot, strict=True)]
+        assert any(differs)
+        assert not any(differs[: what.first])
+        assert not any(differs[what.last + 1 :])
+    np.testing.assert_array_equal(shot, before)
+
+
+def test_what_they_do(shot: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    flashed, what = confound(shot, "flash", rng)
+    assert flashed[what.first].mean() > shot[what.first].mean() + 50
+    frozen, what = confound(shot, "freeze", rng)
+    assert all((frozen[n] == frozen[what.first]).all() for n in range(what.first, what.last + 1))
+    stuttering, what = confound(shot, "stutter", rng)
+    np.testing.assert_array_equal(stuttering[what.first], stuttering[what.first + 1])
+    darker, what = confound(shot, "exposure", rng)
+    assert darker[(what.first + what.last) // 2].mean() < 0.8 * shot[(what.first + what.last) // 2].mean()
+
+
+def test_a_given_place_is_kept(shot: np.ndarray) -> None:
+    assert confound(shot, "flash", np.random.default_rng(0), first=20)[1].first == 20
+
+
+def test_what_cannot_be_done(shot: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="no confounder 'ghost'"):
+        confound(shot, "ghost", np.random.default_rng(0))
+    with pytest.raises(ValueError, match="too few for a flash"):
+        confound(shot[:5], "flash", np.random.default_rng(0))
