@@ -182,7 +182,7 @@ def test_thresholds_are_drawn_in_their_histograms(made) -> None:
     assert f"{len(values)} clips, median {short(sorted(values)[len(values) // 2])} px" in label
     assert "Missing for 3 clips" in said
     assert "marey[ocr]" in said
-    assert "Frame rate" not in said, "a signal that is the same everywhere has no histogram"
+    assert "Frame rate" not in said, "no rule looks at it"
 
 
 def test_each_transition_has_its_kind_confidence_and_frames(made) -> None:

@@ -89,7 +89,10 @@ class Strip:
 
 
 def histograms(library: "Library", selection: "Selection | None") -> list[Histogram]:
-    """Every signal that has numbers, in the order of `words.SIGNALS`, with what the selection did to it."""
+    """Every signal that varies, in the order of `words.SIGNALS`, with what the selection did to it.
+
+    The frame rate, which says nothing of a clip's worth, only where a rule looks at it.
+    """
     rows = library.rows(
         "select signals.* from signals join clips on clips.id = signals.clip "
         "where clips.status = 'ok' order by name, clip"
@@ -104,7 +107,7 @@ def histograms(library: "Library", selection: "Selection | None") -> list[Histog
         values = {row["clip"]: float(row["value"]) for row in signal if row["value"] is not None}
         lacking = [row for row in signal if row["status"] != "ok"]
         ruled = selection is not None and any(one.signal == name for one in selection.thresholds.values())
-        if ruled or lacking or len(set(values.values())) > 1:
+        if ruled or lacking or (name != "fps" and len(set(values.values())) > 1):
             found.append(_histogram(name, signal[0]["unit"], values, lacking, selection))
     return found
 

@@ -119,11 +119,14 @@ def footage_names(library: "Library", names: Names) -> dict[str, str]:
     return {row["id"]: names(row["path"]) for row in library.rows("select id, path from footage")}
 
 
-def funnel(library: "Library", selection: "Selection | None", windows: Sequence[dict[str, Any]]) -> list[Step]:
+def funnel(
+    library: "Library", selection: "Selection | None", windows: Sequence[dict[str, Any]], short: int = 0
+) -> list[Step]:
     """From paths to windows, step by step; steps that were not taken yet are not in it.
 
     Args:
         windows: the info of each window that was encoded.
+        short: selected clips that are too short for a window.
     """
     inputs = _by_status(library, "inputs")
     copies = _number(library, "select count(*) - count(distinct footage) as n from inputs where footage is not null")
@@ -187,7 +190,7 @@ def funnel(library: "Library", selection: "Selection | None", windows: Sequence[
                     Part("held out", sides["heldout"], "held"),
                     Part("single picture" if sides["photo"] == 1 else "single pictures", sides["photo"], "still"),
                 ],
-                "pieces of equal length and size",
+                f"{count(short, 'selected clip is', 'selected clips are')} too short for one" if short else "",
             )
         )
     return steps

@@ -77,7 +77,8 @@ def _context(library: "Library", run_folder: Path, settings: Settings, name: str
     recipe = reproduce.read_recipe(run_folder)
     names = footage.names_of(library)
     titles = footage.footage_names(library, names)
-    windows = _windows(library, name)
+    fact = library.facts.get(f"encode/{name}") or {}
+    windows = [place.info for place in library.places(fact["pixels"]).values()] if fact else []
     progress("writing the report", 0, 1, "clips")
     inputs = footage.inputs(library, names)
     tally = Tally()
@@ -91,7 +92,7 @@ def _context(library: "Library", run_folder: Path, settings: Settings, name: str
     steps = reproduce.read_steps(run_folder)
     took = reproduce.took(steps)
     over = reproduce.over_budget(steps)
-    funnel = footage.funnel(library, selection, windows)
+    funnel = footage.funnel(library, selection, windows, int(fact.get("short") or 0))
     licences = footage.credits(library, names)
     status = Counter(row["status"] for row in library.rows("select status from clips"))
     transitions = Counter(row["kind"] for row in library.rows("select kind from transitions order by kind"))
@@ -164,12 +165,6 @@ def _evaluation(run_folder: Path) -> Evaluation | None:
         return Evaluation.load(path)
     except MareyError:
         return None  # of another version: the page says that there is none, and which command makes one
-
-
-def _windows(library: "Library", selection: str) -> list[dict[str, Any]]:
-    """The info of every window that the selection was encoded to."""
-    fact = library.facts.get(f"encode/{selection}")
-    return [place.info for place in library.places(fact["pixels"]).values()] if fact else []
 
 
 def _absent(evaluation: Evaluation | None) -> list[dict[str, str]]:
