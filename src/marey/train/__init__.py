@@ -4,3 +4,8 @@ from marey.errors import require
 
 require("torch", "train")
 require("accelerate", "train")
+
+from marey.train.latents import EncodeSummary, encode  # noqa: E402
+from marey.train.train import train  # noqa: E402
+
+__all__ = ["EncodeSummary", "encode", "train"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import marey
 from marey import recipe
-from marey.catalog import Library
+from marey.catalog import Library, Selection, read_selection
 from marey.train.metrics import Metrics
 from marey.train.stages import HELDOUT_SIGMAS
 from marey.train.windows import Window
@@ -35,7 +35,7 @@ def card(
         parameters: how many each network has, by its name.
     """
     fact = library.facts[f"encode/{selection}"]
-    chosen = library.one("select hash, clips, rules from selections where name = ?", selection) or {}
+    chosen = read_selection(library, selection)
     training = [window for window in windows if not window.heldout and not window.photo]
     heldout = [window for window in windows if window.heldout and not window.photo]
     photos = [window for window in windows if not window.heldout and window.photo]
@@ -65,8 +65,7 @@ def card(
         "",
         "## What it was trained on",
         "",
-        f"- Selection `{selection}`, {chosen.get('clips', '?')} clips, hash `{chosen.get('hash', '?')}`, rules "
-        f"`{chosen.get('rules', '{}')}`",
+        f"- Selection `{selection}`: {len(chosen.clips)} clips, hash `{chosen.hash}`, by {_rules(chosen) or 'no rule'}",
         f"- {len(training)} windows and {len(photos)} photographs to train on, {len(heldout)} windows held out, by "
         f"whole groups of footage ({fact['groups']} groups in all)",
         f"- Seed {seed}",
@@ -104,6 +103,16 @@ def card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _rules(selection: Selection) -> str:
+    """The thresholds, such as "drop.motion (25 %, from 1.2)"."""
+    found = []
+    for rule, threshold in selection.thresholds.items():
+        share = "" if threshold.percent is None else f"{threshold.percent:g} %, "
+        value = "nothing" if threshold.value is None else f"{threshold.value:.4g}"
+        found.append(f"{rule} ({share}{'under' if threshold.side == 'low' else 'over'} {value})")
+    return ", ".join(found)
 
 
 def _licences(library: Library, windows: Sequence[Window]) -> list[str]:

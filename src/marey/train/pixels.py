@@ -61,6 +61,8 @@ def read_pixels(library: Library, plan: Plan, settings: recipe.Windows, progress
     there = set(library.places(kind))
     clips = [(clip, list(windows)) for clip, windows in groupby(plan.windows, key=lambda window: window.clip)]
     failed = dict(plan.unreadable)
+    for clip, reason in failed.items():
+        library.record(Read(clip, "failed", reason), kind)
     tally = Tally()
     what = "reading the pixels of windows"
     progress(what, 0, len(clips))
