@@ -31,7 +31,7 @@ def still_pixels(image: Any, height: int, width: int) -> np.ndarray:
     left, top = (wide - box_wide) / 2, (high - box_high) / 2
     box = (left, top, left + box_wide, top + box_high)
     picture = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(picture)
+    return np.array(picture)
 
 
 def _pixels(image: Any) -> np.ndarray:

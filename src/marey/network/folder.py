@@ -37,6 +37,8 @@ COMPONENTS = {
     "unet": ("diffusers", "UNetSpatioTemporalConditionModel"),
     "vae": ("diffusers", "AutoencoderKLTemporalDecoder"),
 }
+_ALIASES = {"CLIPImageProcessorPil", "CLIPImageProcessorFast", "CLIPFeatureExtractor"}
+"""What other versions of transformers call CLIPImageProcessor."""
 _DIFFUSERS, _TRANSFORMERS = "diffusion_pytorch_model", "model"  # what each calls its file of weights
 _TEXT_PREFIX = "text_model."  # of CLIPTextModel's keys in every published folder; transformers 5 has none in memory
 
@@ -293,8 +295,10 @@ def _check_index(folder: Path) -> None:
     if index.get("_class_name") != PIPELINE:
         raise MareyError(f"{where} is of a {index.get('_class_name')}: a {PIPELINE} would do.")
     for name, (library, kind) in COMPONENTS.items():
-        if index.get(name) != [library, kind]:
-            raise MareyError(f"{where} has {name} = {index.get(name)}: [{library!r}, {kind!r}] would do.")
+        given = index.get(name)
+        known = {kind} | (_ALIASES if name == "feature_extractor" else set())
+        if not isinstance(given, list) or len(given) != 2 or given[0] != library or given[1] not in known:
+            raise MareyError(f"{where} has {name} = {given}: [{library!r}, {kind!r}] would do.")
     for name, value in index.items():
         if not name.startswith("_") and name not in COMPONENTS and value not in (None, [None, None]):
             raise MareyError(f"{where} has a part {name!r}, which a {PIPELINE} has no place for.")

@@ -1,0 +1,287 @@
+"""An open model against diffusers' own pipeline on the same folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableVideoDiffusionPipeline
+from PIL import Image
+
+import marey
+from marey.errors import MareyError
+from marey.generate import Model, Video
+from marey.media import probe
+from marey.network.autoencoder import Autoencoder
+from marey.network.config import UNetConfig
+from marey.network.embedders import ImageEmbedder
+from marey.network.folder import save_model
+from marey.network.unet import SpatioTemporalUNet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    unet = SpatioTemporalUNet(UNetConfig.plain((32, 64), head_width=16, context=24, embed=16, frames=4))
+    for name, value in unet.named_parameters():
+        if name.endswith("mix_factor"):
+            torch.nn.init.normal_(value)
+    autoencoder = Autoencoder.build((32, 32, 32), seed=0)
+    autoencoder.set_scaling_factor(0.7)
+    embedder = ImageEmbedder.build(24, hidden=32, seed=0)
+    where = tmp_path_factory.mktemp("models") / "tiny"
+    return save_model(
+        where, unet, autoencoder, embedder, card="", frames=4, size=(32, 48), fps=7.5, steps=4, sigma_max=80.0
+    )
+
+
+@pytest.fixture(scope="module")
+def model(folder) -> Model:
+    return Model.open(folder, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder) -> StableVideoDiffusionPipeline:
+    pipeline = StableVideoDiffusionPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def stills(count: int = 1, height: int = 32, width: int = 48) -> np.ndarray:
+    """Gradients that differ in colour and direction."""
+    y, x = np.mgrid[:height, :width] / (height + width)
+    made = [np.stack([x * (n + 1), y, (x + y) / (n + 1)], axis=-1) % 1 for n in range(count)]
+    return (np.stack(made) * 255).astype(np.uint8)
+
+
+def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    assert ours.shape == theirs.shape
+    return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+@pytest.mark.parametrize("guidance", [(1.0, 3.0), (1.0, 1.0), (1.5, 2.5)])
+def test_latents_equal_those_of_diffusers_pipeline_from_the_same_noise(model, pipeline, guidance):
+    noise = torch.randn(1, 5, 4, 8, 12, generator=torch.Generator().manual_seed(1))
+    still = Image.fromarray(stills()[0])
+    theirs = pipeline(
+        still,
+        height=32,
+        width=48,
+        num_frames=5,
+        num_inference_steps=6,
+        min_guidance_scale=guidance[0],
+        max_guidance_scale=guidance[1],
+        fps=12,
+        motion_bucket_id=200,
+        noise_aug_strength=0.0,
+        latents=noise,
+        output_type="latent",
+    ).frames
+    how = {"frames": 5, "steps": 6, "fps": 12, "motion": 200, "noise_aug": 0.0}
+    ours = model.animate(still, guidance=guidance, noise=noise, output="latents", **how)
+    assert relative(ours, theirs) < 1e-4
+    # Controls: each of these is heard.
+    for change in ({"fps": 6}, {"motion": 10}, {"steps": 7}, {"guidance": (1.0, 5.0)}, {"solver": "heun"}):
+        other = model.animate(still, noise=noise, output="latents", **{"guidance": guidance, **how, **change})
+        assert relative(other, theirs) > 1e-4
+
+
+def test_one_seed_gives_the_video_that_diffusers_gives_for_it(model, pipeline):
+    still = Image.fromarray(stills()[0])
+    theirs = pipeline(
+        still,
+        height=32,
+        width=48,
+        num_frames=4,
+        num_inference_steps=4,
+        max_guidance_scale=2.0,
+        fps=7.5,
+        noise_aug_strength=0.5,
+        generator=torch.Generator().manual_seed(9),
+        output_type="np",
+    ).frames[0]
+    ours = model.animate(still, seed=9, noise_aug=0.5)
+    assert isinstance(ours, Video)
+    assert ours.frames.shape == (4, 32, 48, 3)
+    assert np.abs(ours.frames.astype(int) - np.round(theirs * 255).astype(int)).max() <= 1
+
+
+def test_the_still_is_heard_and_so_are_the_seed_and_the_augmentation(model):
+    first, second = stills(2)
+    noise = torch.randn(1, 4, 4, 8, 12, generator=torch.Generator().manual_seed(1))
+
+    def latents(still, **how):
+        return model.animate(still, **{"noise": noise, "output": "latents", **how})
+
+    before = latents(first)
+    assert torch.equal(before, latents(first))
+    assert relative(latents(second), before) > 1e-3
+    assert relative(latents(first, noise_aug=0.3), before) > 1e-4
+    assert relative(latents(first, seed=1), before) > 1e-6  # the augmentation's noise
+    assert relative(latents(first, seed=1, noise=None), before) > 1e-2
+
+
+def test_without_guidance_the_network_is_called_on_half_as_much(model, monkeypatch):
+    batches = []
+    forward = type(model.parts.unet).forward
+
+    def counting(self, sample, *rest):
+        batches.append(len(sample))
+        return forward(self, sample, *rest)
+
+    monkeypatch.setattr(type(model.parts.unet), "forward", counting)
+    model.animate(stills()[0], guidance=1.0, output="latents")
+    assert batches == [1] * 4
+    batches.clear()
+    model.animate(stills()[0], guidance=(1.0, 1.5), output="latents")
+    assert batches == [2] * 4
+
+
+def test_the_unconditional_branch_keeps_the_numbers_and_loses_token_and_frame(model, monkeypatch):
+    seen = {}
+    forward = type(model.parts.unet).forward
+
+    def keeping(self, sample, c_noise, context, added, image_only=None):
+        seen.update(frame=sample[:, :, 4:], context=context, added=added)
+        return forward(self, sample, c_noise, context, added, image_only)
+
+    monkeypatch.setattr(type(model.parts.unet), "forward", keeping)
+    model.animate(stills()[0], fps=9, motion=33, noise_aug=0.25, guidance=2.0, output="latents")
+    assert not seen["context"][0].any()
+    assert seen["context"][1].any()
+    assert not seen["frame"][0].any()
+    assert torch.equal(seen["frame"][1, 0], seen["frame"][1, 3])
+    assert seen["added"].tolist() == [[8.0, 33.0, 0.25]] * 2  # fps minus one
+
+
+def test_the_conditioning_latent_is_not_scaled(model, monkeypatch):
+    seen = {}
+
+    def keeping(sample, *_):
+        seen["frame"] = sample[:, 0, 4:]
+        return torch.zeros_like(sample[:, :, :4])
+
+    monkeypatch.setattr(model.parts.unet, "forward", keeping)
+    model.animate(stills()[0], noise_aug=0.0, guidance=1.0, output="latents")
+    pixels = torch.from_numpy(stills()).permute(0, 3, 1, 2)[:, None].float() / 127.5 - 1
+    torch.testing.assert_close(seen["frame"], model.parts.autoencoder.encode(pixels)[0][:, 0])
+
+
+def test_a_batch_changes_nothing_but_rounding(model):
+    pictures = stills(3)
+    how = {"seeds": [5, 6, 7], "fps": [7.0, 8.0, 9.0], "motion": [0, 100, 255]}
+    together = model.continue_stills(pictures, batch=3, **how)
+    assert together.shape == (3, 4, 32, 48, 3)
+    for batch in (1, 2):
+        apart = model.continue_stills(pictures, batch=batch, **how)
+        assert np.abs(together.astype(int) - apart.astype(int)).max() <= 1
+    one = model.animate(pictures[1], seed=6, fps=8.0, motion=100)
+    assert np.abs(together[1].astype(int) - one.frames.astype(int)).max() <= 1
+    other = model.continue_stills(pictures, batch=3, **{**how, "seeds": [5, 8, 7]})
+    assert np.array_equal(other[[0, 2]], together[[0, 2]])
+    assert not np.array_equal(other[1], together[1])
+
+
+def test_the_ends_of_the_schedule_can_be_chosen(model):
+    base = model.continue_stills(stills(), seeds=[0])
+    assert np.array_equal(model.continue_stills(stills(), seeds=[0], sigma_min=0.002, sigma_max=80.0), base)
+    assert not np.array_equal(model.continue_stills(stills(), seeds=[0], sigma_max=20.0), base)
+
+
+def test_reconstruction_is_the_autoencoder_alone(model):
+    videos = np.stack([stills(4), stills(4)[::-1]])
+    again = model.reconstruct(videos, batch=1)
+    assert again.shape == videos.shape
+    pixels = torch.from_numpy(videos).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+    with torch.no_grad():
+        expected = model.parts.autoencoder.decode(model.parts.autoencoder.encode(pixels)[0])
+    expected = ((expected + 1) * 127.5).clamp(0, 255).permute(0, 1, 3, 4, 2).numpy()
+    assert np.abs(again - expected).max() < 0.51
+
+
+def test_any_still_and_any_size_that_the_autoencoder_can_halve(model, tmp_path):
+    path = tmp_path / "still.png"
+    Image.fromarray(stills(1, 200, 100)[0]).save(path)
+    video = model.animate(path, size=(20, 36), frames=3, steps=1)
+    assert video.frames.shape == (3, 20, 36, 3)
+    assert model.animate(path, frames=1, steps=1).frames.shape == (1, 32, 48, 3)
+
+
+def test_a_video_is_saved_as_a_file_that_plays(model, tmp_path):
+    video = model.animate(stills()[0], fps=5)
+    saved = video.save(tmp_path / "out" / "video.mp4")
+    found = probe(saved)
+    assert (found.width, found.height, found.frames) == (48, 32, 4)
+    assert found.fps == pytest.approx(5)
+
+
+def test_half_precision_is_near(folder, model):
+    half = Model.open(folder, device="cpu", dtype="bfloat16")
+    assert half.parts.unet.conv_in.weight.dtype == torch.bfloat16
+    assert half.parts.autoencoder.vae.dtype == torch.float32
+    how = {"seed": 3, "output": "latents", "guidance": 1.0}
+    difference = relative(half.animate(stills()[0], **how), model.animate(stills()[0], **how))
+    assert 0 < difference < 0.1
+
+
+def test_progress_is_told_of_every_step(model):
+    told = []
+    model.animate(stills()[0], steps=3, progress=lambda what, done, total=None, note="": told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    told.clear()
+    model.continue_stills(
+        stills(3),
+        seeds=[1, 2, 3],
+        steps=2,
+        batch=2,
+        progress=lambda what, done, total=None, note="": told.append((done, total)),
+    )
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_package_offers_the_model():
+    assert marey.Model is Model
+    with pytest.raises(AttributeError, match="Modle"):
+        marey.generate.Modle  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"frames": 0}, "frames is 0"),
+        ({"fps": 0}, r"fps is 0\.0"),
+        ({"motion": 256}, r"motion is 256\.0"),
+        ({"steps": 0}, "0 steps"),
+        ({"noise_aug": -1}, "noise_aug is -1"),
+        ({"solver": "dpm"}, "no solver 'dpm'"),
+        ({"size": (30, 48)}, "multiples of 4, such as 32x48"),
+        ({"guidance": float("nan")}, "guidance of nan"),
+        ({"noise": torch.zeros(1, 4, 4, 8, 8)}, r"noise is \(1, 4, 4, 8, 8\): \(1, 4, 4, 8, 12\)"),
+        ({"output": "gif"}, "'video' or 'latents'"),
+    ],
+)
+def test_what_will_not_do_is_named(model, how, said):
+    with pytest.raises(MareyError, match=said):
+        model.animate(stills()[0], **how)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stills": np.zeros((1, 32, 48, 3), np.float32)}, "float32"),
+        ({"stills": np.zeros((32, 48, 3), np.uint8)}, r"\(32, 48, 3\)"),
+        ({"seeds": [1, 2]}, "2 seeds for 1 stills"),
+        ({"batch": 0}, "batch is 0"),
+        ({"fps": [1.0, 2.0]}, "2 values of fps"),
+    ],
+)
+def test_many_stills_that_will_not_do_are_named(model, changes, said):
+    with pytest.raises(MareyError, match=said):
+        model.continue_stills(**{"stills": stills(), "seeds": [0], **changes})
+
+
+def test_a_model_that_cannot_be_opened_says_why(tmp_path, folder):
+    with pytest.raises(MareyError, match="There is no model at"):
+        Model.open(tmp_path / "nowhere")
+    with pytest.raises(MareyError, match="float16 is not for the CPU"):
+        Model.open(folder, device="cpu", dtype="float16")
