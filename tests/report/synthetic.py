@@ -272,6 +272,7 @@ def _training(run: Path) -> None:
             line = {"stage": stage, "step": step, "loss": float(level * rng.lognormal(0, 0.25)), "lr": 3e-4}
             if step % 50 == 0 or step == steps:
                 line["heldout"] = float(level * 1.08)
+                line["heldout_by_sigma"] = {"0.2": float(level * 1.5), "5": float(level * 0.7)}
             lines.append(line)
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (run / "metrics.jsonl").write_text(text + '{"stage": "finetune", "st')  # a killed process leaves half a line

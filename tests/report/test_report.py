@@ -227,11 +227,13 @@ def test_left_out_clips_say_which_rule_and_by_how_much(made) -> None:
 
 
 def test_curves_of_every_stage_with_both_losses(made) -> None:
-    _, _, _, page = made
+    _, run, _, page = made
     said = page.of("training")
     for title, steps in (("Autoencoder", 600), ("Image", 200), ("Video", 250), ("Finetune", 80)):
         assert re.search(rf"{title} [^·]*· {steps} steps · training [\d.]+, held out [\d.]+ at step 50", said)
     assert said.count("each step training, smoothed held out") == 4
+    end = json.loads((run / "metrics.jsonl").read_text().splitlines()[-2])["heldout_by_sigma"]
+    assert f"by noise level: {short(end['0.2'])} at 0.2, {short(end['5'])} at 5" in said
 
 
 def test_generated_videos_play_in_the_page(made) -> None:

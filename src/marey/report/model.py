@@ -40,6 +40,8 @@ class Curve:
     plot: Markup
     legend: Markup
     last: str
+    levels: str
+    """The held-out loss at the end by noise level, where it was measured so."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,8 @@ def _curve(stage: str, lines: Sequence[dict[str, Any]]) -> Curve:
     ]
     drawn = [line for line in drawn if len(line.x)]
     steps = max((step for step, _ in raw), default=0)
+    by_sigma = next((line["heldout_by_sigma"] for line in reversed(lines) if line.get("heldout_by_sigma")), {})
+    levels = [f"{short(loss)} at {sigma}" for sigma, value in by_sigma.items() if (loss := finite(value)) is not None]
     last = f"training {short(smooth[-1][1])}" if smooth else ""
     if held:
         last += ", " if last else ""
@@ -184,6 +188,7 @@ def _curve(stage: str, lines: Sequence[dict[str, Any]]) -> Curve:
         plot=curves(drawn, label=f"{title} loss over {steps} steps: {last}", x_name="step", y_name="loss"),
         legend=legend(drawn),
         last=last,
+        levels=f"Held out at the end, by noise level: {', '.join(levels)}" if levels else "",
     )
 
 
