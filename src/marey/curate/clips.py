@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import cv2
 import numpy as np
 
 from marey.curate.transitions import Transition, find_transitions, shots
@@ -66,12 +65,12 @@ def first_middle_last(stills: Sequence[int], start: int, end: int) -> list[int]:
     return sorted({inside[0], middle, inside[-1]})
 
 
-def hash_signal(clip: str, picture: np.ndarray | None) -> dict[str, Any]:
-    """The row of a clip's perceptual hash, of its middle still (RGB, or None if no still was kept)."""
-    value = None if picture is None else perceptual_hash(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+def hash_signal(clip: str, luma: np.ndarray) -> dict[str, Any]:
+    """The row of a clip's perceptual hash, of its middle frame's signature: every frame has one, stills are few."""
+    value = perceptual_hash(luma)
     row = _row(clip, "phash", None, f"{value:016x}" if value is not None else None)
     if value is None:
-        row["reason"] = "no still was kept in it" if picture is None else "the picture is nearly of one tone"
+        row["reason"] = "the picture is nearly of one tone"
     return row
 
 

@@ -8,19 +8,18 @@ out what is missing.
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from marey.catalog import Library, path_text, text_path
 from marey.curate import caption as captions
 from marey.curate import clips as cutting
 from marey.curate import text
 from marey.curate import transitions as detection
+from marey.curate.budget import demand_room, needed_bytes, within
 from marey.curate.duplicates import group_duplicates
+from marey.curate.present import settle
 from marey.curate.read import ProbeStage, ReadStage
 from marey.curate.scan import Found, Sidecars, scan
 from marey.curate.summary import Summary, summarise
@@ -28,9 +27,6 @@ from marey.engine import Result, run, stage_key
 from marey.errors import MareyError
 from marey.progress import Progress, silent
 from marey.recipe import Curate, Footage
-
-SIGNATURE_BYTES = 3456 + 8
-STILL_BYTES_A_SECOND = 60_000
 
 
 def curate(
@@ -62,6 +58,7 @@ def curate(
         work = _Work(library, budget, settings, workers, progress)
         found = scan(place, leave=out)
         work.probe(found)
+        settle(library, found, place, work.sidecars)
         left_out = work.choose(found, place)
         work.read()
         work.cut()
@@ -101,7 +98,7 @@ class _Work:
             if one.status != "ok":
                 if row is None or (row["status"], row["reason"]) != (one.status, one.reason):
                     self._input(path, one.size, one.mtime_ns, None, one.status, "scan", one.reason)
-            elif row is None or not row["footage"] or (row["size"], row["mtime_ns"]) != (one.size, one.mtime_ns):
+            elif not _known(row, one):
                 fresh.append({"id": path, "path": path})
         sizes = {path_text(one.path): (one.size, one.mtime_ns) for one in found}
         forgotten = self.library.forgotten()
@@ -129,9 +126,11 @@ class _Work:
             if row["input"] in here
         ]
         one_each = list({row["id"]: row for row in reversed(rows)}.values())[::-1]
+        whole = self._whole_seconds()
+        one_each = [{**row, "seconds": whole.get(row["id"], row["seconds"])} for row in one_each]
         videos = [row for row in one_each if row["kind"] == "video"]
         photos = [row for row in one_each if row["kind"] == "photo"]
-        read, left, total = _within(videos, self.budget)
+        read, left, total = within(videos, self.budget)
         self._chosen = {**read, **{row["id"]: None for row in photos[: self.budget.photos]}}
         left += photos[len(self._chosen) - len(read) :]
         reason = "left out: over the budget of the recipe's [footage]"
@@ -153,16 +152,17 @@ class _Work:
 
     def read(self) -> None:
         """The one decode of each footage that was not read yet, or not so much of it."""
-        items = []
-        for row in self.library.rows(
-            "select * from footage order by seconds desc, id"
-        ):  # the longest first: no long tail
+        items, needed = [], 0
+        whole = self._whole_seconds()
+        # The longest first: no worker is left alone with it at the end.
+        for row in self.library.rows("select * from footage order by seconds desc, id"):
             if row["id"] not in self._chosen or self._was_read(row["id"], self._chosen[row["id"]]):
                 continue
             source = self._source(row["id"])
             if source is None:
                 continue
             size, mtime_ns = source["size"], source["mtime_ns"]
+            needed += needed_bytes(row["fps"], whole.get(row["id"], row["seconds"]), self._chosen[row["id"]])
             items.append(
                 {
                     "id": row["id"],
@@ -172,10 +172,9 @@ class _Work:
                     "size": size,
                     "mtime_ns": mtime_ns,
                     "limit": self._chosen[row["id"]],
-                    "bytes": (row["frames"] or 0) * SIGNATURE_BYTES + int(row["seconds"] or 1) * STILL_BYTES_A_SECOND,
                 }
             )
-        self._room_for(sum(item["bytes"] for item in items))
+        demand_room(self.library.path, needed)
         stage = ReadStage(self._threads)
         for result in self.run(stage, items, "reading footage", self.settings.file_timeout_seconds):
             self.did["read"] += 1
@@ -201,9 +200,9 @@ class _Work:
         """The text area of every ok clip that lacks it."""
         stage = text.TextStage()
         rows = self.library.rows(
-            "select clips.* from clips left join signals on signals.clip = clips.id and signals.name = 'text_area' "
-            "and signals.version = ? and signals.status != 'missing' "
-            "where clips.status = 'ok' and signals.clip is null order by clips.id",
+            "select clips.*, footage.path from clips join footage on footage.id = clips.footage "
+            "left join signals on signals.clip = clips.id and signals.name = 'text_area' and signals.version = ? "
+            "and signals.status != 'missing' where clips.status = 'ok' and signals.clip is null order by clips.id",
             stage.version,
         )
         if not text.installed():
@@ -216,6 +215,8 @@ class _Work:
                 "id": row["id"],
                 "library": path_text(self.library.path),
                 "stills": [places[f"{row['footage']}:{n}"] for n in json.loads(row["stills"])],
+                "path": row["path"],
+                "span": (row["start_pts"], row["end_pts"], row["frames"]),
             }
             for row in rows
         ]
@@ -241,23 +242,12 @@ class _Work:
         self.library.put("inputs", [{**row, "status": status, "stage": stage, "reason": reason}])
 
     def _footage(self, result: Result) -> None:
-        name, facts, path = result.out["footage"], dict(result.out["facts"]), text_path(result.id)
+        name, facts, size = result.out["footage"], dict(result.out["facts"]), result.out["size"]
         note = facts.pop("reason")
-        self._input(result.id, result.out["size"], result.out["mtime_ns"], name, "ok", "probe", note)
-        row: dict[str, Any] = {"id": name, **self.sidecars.licence(path)}
-        if caption := self.sidecars.caption(path):
-            row["caption"] = caption
+        self._input(result.id, size, result.out["mtime_ns"], name, "ok", "probe", note)
         if self.library.one("select 1 from footage where id = ?", name) is None:
-            row = {
-                **row,
-                **facts,
-                "path": result.id,
-                "bytes": result.out["size"],
-                "status": "ok",
-                "stage": "probe",
-                "reason": note,
-            }
-        self.library.put("footage", [row])
+            status = {"status": "ok", "stage": "probe", "reason": note}
+            self.library.put("footage", [{"id": name, **facts, "path": result.id, "bytes": size, **status}])
 
     def _source(self, footage: str) -> dict[str, Any] | None:
         """An input of a footage that is still there; if none is, that is entered."""
@@ -281,6 +271,8 @@ class _Work:
 
     def _enter_read(self, result: Result, limit: float | None) -> None:
         name = result.id
+        before = self.library.one("select seconds from footage where id = ?", name) or {}
+        whole = self._whole_seconds().get(name, before.get("seconds"))
         with self.library.transaction():
             if result.status == "ok":
                 out = dict(result.out)
@@ -294,7 +286,9 @@ class _Work:
                     [{"kind": "stills", "item": item, "shard": out["stills"], "key": item} for item in stills],
                 )
                 self.library.delete("ledger", item=name)  # a new trace: all that was computed from the old one is stale
-                kept = {"limit": limit if out["limited"] else None, "trace": out["trace"]}
+                kept = {"trace": out["trace"], "reason": out["reason"], "limit": None}
+                if out["limited"]:
+                    kept |= {"limit": limit, "whole_seconds": whole}
                 result = Result(name, kept, seconds=result.seconds)
             else:
                 row = {"id": name, "status": result.status, "stage": "read", "reason": result.error}
@@ -304,6 +298,12 @@ class _Work:
                     "inputs", [{"path": one["path"], "status": row["status"], "stage": "read", "reason": row["reason"]}]
                 )
             self.library.record(result, stage_key(ReadStage()))
+
+    def _whole_seconds(self) -> dict[str, float]:
+        """How long the footage is of which only a part was read: its own row tells of that part."""
+        rows = self.library.rows("select item, out from ledger where stage = ?", stage_key(ReadStage()))
+        told = {row["item"]: json.loads(row["out"]).get("whole_seconds") for row in rows}
+        return {item: seconds for item, seconds in told.items() if seconds}
 
     def _stills_of(self, footage: str) -> list[str]:
         rows = self.library.rows("select item from tensors where kind = 'stills' and item glob ?", f"{footage}:*")
@@ -337,8 +337,8 @@ class _Work:
         for clip in made.clips:
             if clip["status"] != "ok":
                 continue
-            rows.append(cutting.hash_signal(clip["id"], self._middle_still(name, clip)))
             middle = (clip["start_frame"] + clip["end_frame"]) // 2
+            rows.append(cutting.hash_signal(clip["id"], trace["luma"][middle]))
             fact = captions.caption(clip, signals[clip["id"]], trace["luma"][middle], trace["chroma"][middle])
             told.append({"clip": clip["id"], "captioner": "facts", "version": captions.VERSION, "text": fact})
             if row["caption"]:
@@ -362,44 +362,12 @@ class _Work:
         rows = self.library.rows("select stage from ledger where item = ? and stage like 'cut@%'", footage)
         return [row["stage"] for row in rows]
 
-    def _middle_still(self, footage: str, clip: dict[str, Any]) -> np.ndarray | None:
-        stills = clip["stills"]
-        if not stills:
-            return None
-        place = self.library.place("stills", f"{footage}:{stills[len(stills) // 2]}")
-        return text.load_stills(path_text(self.library.path), [(place.shard, place.key)])[0]
 
-    def _room_for(self, needed: int) -> None:
-        free = shutil.disk_usage(self.library.path).free
-        if needed > free:
-            raise MareyError(
-                f"Traces and stills need about {needed / 2**30:.1f} GB, and {self.library.path} has "
-                f"{free / 2**30:.1f} GB free: another --out, or a smaller footage.budget_seconds, would do."
-            )
-        if needed > 2**30:
-            self.progress(f"needs about {needed / 2**30:.1f} GB of disk", 1, 1)
-
-
-def _within(
-    videos: list[dict[str, Any]], budget: Footage
-) -> tuple[dict[str, float | None], list[dict[str, Any]], float]:
-    """(seconds to read of each video that is taken, the videos left out, seconds in all)."""
-    read: dict[str, float | None] = {}
-    left, total = [], 0.0
-    most = budget.budget_seconds if budget.budget_seconds is not None else float("inf")
-    for row in videos:
-        limit = (
-            budget.file_seconds if budget.file_seconds is not None and row["seconds"] > budget.file_seconds else None
-        )
-        seconds = limit or row["seconds"]
-        if total + seconds > most:
-            if total >= 0.8 * most or read:
-                left.append(row)
-                continue
-            limit = seconds = most - total  # the first one is longer than all that may be read
-        read[row["id"]] = limit
-        total += seconds
-    return read, left, total
+def _known(row: dict[str, Any] | None, one: Found) -> bool:
+    """Whether a path was looked at as it is now. What failed, or was not there for a time, is looked at again."""
+    if row is None or (row["size"], row["mtime_ns"]) != (one.size, one.mtime_ns):
+        return False
+    return row["status"] == "rejected" or (row["footage"] is not None and row["stage"] != "scan")
 
 
 def _text_row(

@@ -5,6 +5,7 @@ interval doubling. All go into shards that this worker writes; only pointers and
 """
 
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,13 @@ from marey.signals.signature import LUMA
 
 STILL_SIDE = 736
 """Stills are kept at this long side at most: what the text detector takes."""
-KEPT = 5
-"""Stills that are kept of each provisional shot: the ends, the middle and the quarters."""
+STILL_SECONDS = 0.25
+"""Stills are made no closer to each other, so that a short shot does not cost a picture of every frame."""
+ALBUM_SECONDS = 10.0
+"""Stills are thinned out within such a stretch of a shot at most: each piece of a shot that is divided has some."""
+DRIFT = 0.08
+"""Mean distance, 0..1, from the first frame of a stretch at which another begins: so that a dissolve, which no single
+step betrays, leaves stills on both sides."""
 
 
 class ProbeStage:
@@ -168,7 +174,7 @@ class Taps:
         self._motion: list[tuple[float, float, float, float]] = []
         self._sampled: list[int] = []
         self._light: list[tuple[float, float]] = []
-        self._shot = Stills()
+        self._album = _Album()
         self._first: tuple[Frame, np.ndarray] | None = None  # of the provisional shot, with its small luma
         self._anchor: tuple[Frame, np.ndarray] | None = None  # the earlier frame of the next pair
         self._paired = False
@@ -180,10 +186,12 @@ class Taps:
         luma, chroma = frame.yuv(LUMA)
         if self._leaps(luma):
             self._end_shot()
+        elif self._album.is_over(luma, frame):
+            self._close_album()
         self._luma.append(np.ascontiguousarray(luma))
         self._chroma.append(np.ascontiguousarray(chroma))
         self.pts.append(frame.pts)
-        self._shot.offer(frame.n, lambda: still(frame))
+        self._album.take(luma, frame)
         if self._anchor is None:
             self._first = self._anchor = (frame, frame.gray(SHORT_SIDE))
             self._sample(frame)
@@ -224,12 +232,12 @@ class Taps:
             return
         if not self._paired and self._last.n > self._first[0].n:
             self._pair(*self._first, self._last)  # too short for a pair: its widest, scaled
-        kept = self._shot.kept
-        chosen = np.unique(np.linspace(0, len(kept) - 1, min(KEPT, len(kept))).round().astype(int))
-        for index in chosen:
-            n, picture = kept[index]
-            self.stills[n] = jpeg_bytes(picture, 92)
-        self._shot, self._first, self._anchor, self._paired = Stills(), None, None, False
+        self._close_album()
+        self._first, self._anchor, self._paired = None, None, False
+
+    def _close_album(self) -> None:
+        self.stills.update((n, jpeg_bytes(picture, 92)) for n, picture in self._album.kept())
+        self._album = _Album()
 
     def _pair(self, before: Frame, small: np.ndarray, after: Frame) -> None:
         moved = motion(small, after.gray(SHORT_SIDE), after.height, after.width)
@@ -242,6 +250,45 @@ class Taps:
         luma = frame.gray(SHARPNESS_SIDE)
         self._sampled.append(frame.n)
         self._light.append((brightness(luma), sharpness(luma)))
+
+
+class _Album:
+    """The stills of a stretch of a provisional shot: its ends, and between them one a second at least."""
+
+    def __init__(self) -> None:
+        self._stills = Stills()
+        self._luma: np.ndarray | None = None
+        self._first: Frame | None = None
+        self._last: Frame | None = None
+        self._offered = Fraction(-1)
+
+    def is_over(self, luma: np.ndarray, frame: Frame) -> bool:
+        """Whether this frame begins another stretch: after ten seconds, or where the picture has become another one."""
+        if self._first is None or self._luma is None:
+            return False
+        seconds = frame.seconds - self._first.seconds
+        drifted = seconds >= 1 and float(cv2.absdiff(luma, self._luma).mean()) / 255 > DRIFT
+        return drifted or seconds >= ALBUM_SECONDS
+
+    def take(self, luma: np.ndarray, frame: Frame) -> None:
+        """One frame of it, in order."""
+        if self._first is None:
+            self._first, self._luma = frame, luma
+        if frame is self._first or frame.seconds - self._offered >= STILL_SECONDS:
+            self._stills.offer(frame.n, lambda: still(frame))
+            self._offered = frame.seconds
+        self._last = frame
+
+    def kept(self) -> list[tuple[int, np.ndarray]]:
+        """(frame number, picture) in order, the first and the last frame with them."""
+        first, last = self._first, self._last
+        if first is None or last is None:
+            return []
+        if last.seconds > self._offered:
+            self._stills.offer(last.n, lambda: still(last))
+        every = self._stills.kept
+        count = min(len(every), max(5, 2 + int(last.seconds - first.seconds)))
+        return [every[n] for n in np.unique(np.linspace(0, len(every) - 1, count).round().astype(int))]
 
 
 def still(frame: Frame) -> np.ndarray:

@@ -1,13 +1,15 @@
-"""The text area of each clip, from the stills that the pass kept: no decode."""
+"""The text area of each clip, from the stills that the pass kept."""
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from marey.catalog import text_path
-from marey.media import Unusable
+from marey.curate.read import still
+from marey.media import walk
 from marey.signals.text import LONG_SIDE, TextDetector
 
 UNIT, BAD = "1", "high"
@@ -22,7 +24,7 @@ def installed() -> bool:
 
 class TextStage:
     """Union of the boxes in each still; the signal is their mean, all values are kept. Item: id (clip), library,
-    stills [(shard, key)]."""
+    stills [(shard, key)]; path and span (start_pts, end_pts, frames) to draw them where the pass kept none."""
 
     name, version, cpus, gpus = "text_area", "1", 1.0, 0.0
 
@@ -39,10 +41,16 @@ class TextStage:
         """value and data of the signal."""
         if self._detector is None:
             raise RuntimeError("setup comes first")
-        areas = [self._detector.area(picture) for picture in load_stills(item["library"], item["stills"])]
-        if not areas:
-            raise Unusable("rejected", "no still was kept in it")
+        pictures = load_stills(item["library"], item["stills"]) or draw_stills(text_path(item["path"]), *item["span"])
+        areas = [self._detector.area(picture) for picture in pictures]
         return {"value": float(np.mean(areas)), "data": [round(area, 6) for area in areas]}
+
+
+def draw_stills(path: Path, start_pts: int, end_pts: int, frames: int) -> list[np.ndarray]:
+    """The first, middle and last frame of a short clip between transitions, in which the pass happened to keep none:
+    its span is decoded for use, apart from the pass."""
+    wanted = {0, (frames - 1) // 2, frames - 1}
+    return [still(frame) for frame in walk(path, start_pts, end_pts, threads=1) if frame.n in wanted]
 
 
 def load_stills(library: str, places: list[tuple[str, str]]) -> list[np.ndarray]:
