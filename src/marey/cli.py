@@ -197,7 +197,7 @@ def generate(
 ) -> None:
     """Animate the held-out stills of a library."""
     from marey.catalog import Library
-    from marey.generate.generate import generate as work
+    from marey.run import generate as work
 
     settings = _recipe(recipe, overrides)
     with _progress(library / "log.txt") as progress, Library.open(library, write=True) as store:

@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import marey
 from marey.catalog import Library
 from marey.errors import MareyError
 from marey.progress import Progress, silent
-from marey.recipe import Recipe
+from marey.recipe import Generate, Recipe
+
+if TYPE_CHECKING:
+    from marey.generate.generate import Generated
 
 STEPS = ("samples", "curate", "select", "encode", "train", "generate", "evaluate", "report")
 
@@ -92,10 +95,69 @@ def samples(out: Path, *, seed: int = 0, progress: Progress = silent) -> dict[st
     return {"folder": str(out), "fetched": [_plain(sample) for sample in fetched], "made": [path.name for path in made]}
 
 
+def generate(
+    library: Library,
+    run_folder: Path,
+    model: Path,
+    settings: Generate,
+    *,
+    selection: str,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+    progress: Progress = silent,
+) -> "Generated":
+    """Animate the held-out windows of a selection with a model, into `run_folder/samples`.
+
+    Raises:
+        MareyError: the selection is not encoded, nothing is held out, or the model cannot be opened.
+    """
+    from marey.generate import Model
+    from marey.generate.generate import Still
+    from marey.generate.generate import generate as animate
+    from marey.train.batches import spread
+    from marey.train.pixels import stacked
+    from marey.train.windows import encoded
+
+    fact = library.facts.get(f"encode/{selection}")
+    if fact is None:
+        raise MareyError(f"The selection {selection!r} is not encoded in {library.path}: `marey encode` would do.")
+    heldout = [window for window in encoded(library, fact["pixels"]) if window.heldout and not window.photo]
+    if settings.windows is not None:
+        heldout = [heldout[n] for n in spread(len(heldout), settings.windows)]
+    sources = {row["id"]: row["source"] for row in library.rows("select id, source from footage")}
+    stills = [
+        Still(
+            id=window.id,
+            frames=stacked(library, fact["pixels"], [window])[0],
+            fps=window.fps,
+            motion=window.motion_bucket,
+            info={
+                "clip": window.clip,
+                "footage": window.footage,
+                "group": window.group,
+                "real": not sources.get(window.footage, "").startswith("made by Marey"),
+                "caption": window.caption,
+            },
+        )
+        for window in heldout
+    ]
+    opened = Model.open(model, device=device, dtype=dtype)
+    made = library.facts.get(f"model/{Path(model).name}", {})
+    return animate(
+        opened,
+        stills,
+        run_folder / "samples",
+        settings,
+        source=json.dumps([str(model), made], sort_keys=True),
+        seed=seed,
+        progress=progress,
+    )
+
+
 def _select_to_report(recipe: Recipe, store: Library, folder: Path, steps: "_Steps", progress: Progress) -> None:
     from marey.catalog import publish, select
     from marey.evaluate import evaluate
-    from marey.generate.generate import generate
     from marey.report import report
     from marey.train import encode, train
 
