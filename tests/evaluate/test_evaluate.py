@@ -116,6 +116,17 @@ def test_the_order_of_methods_is_as_it_was_made(library: Library, run: Path) -> 
     assert found.difference("difference").verdict == "better", "lower is better there"
 
 
+def test_the_still_via_the_autoencoder_pays_what_the_model_pays(library: Library, run: Path) -> None:
+    _, videos = samples(run)
+    found = evaluate(library, run, SETTINGS, selection="tiny")
+    held = np.repeat(videos["autoencoder"][:, :1], 4, axis=1)
+    expected = np.mean([scores(a, b)["psnr"] for a, b in zip(held, videos["truth"], strict=True)])
+    row = found.row("frozen_autoencoder", "psnr")
+    assert row.value == pytest.approx(expected)
+    gap = found.difference("psnr", against="frozen_autoencoder")
+    assert gap.value == pytest.approx(found.row("model", "psnr").value - row.value)
+
+
 def test_a_bad_model_is_said_to_be_worse(library: Library, run: Path) -> None:
     samples(run, noise=120.0)
     found = evaluate(library, run, SETTINGS, selection="tiny")

@@ -62,5 +62,5 @@ def test_in_turn_gives_every_key_its_share() -> None:
 def test_examples_are_chosen_by_group_and_order_alone() -> None:
     groups = ["a", "a", "a", "b", "c", "b"]
     assert _a_group_each(groups, 3) == [0, 3, 4]
-    assert _a_group_each(groups, 4) == [0, 1, 3, 4]
-    assert _a_group_each(groups, 99) == [0, 1, 2, 3, 4, 5]
+    assert _a_group_each(groups, 4) == [0, 3, 4, 1]
+    assert _a_group_each(groups, 99) == [0, 3, 4, 1, 5, 2]

@@ -1,6 +1,8 @@
 """What a model must beat to have learned anything, and what it cannot beat.
 
 - `frozen`: the given still, held. Most metrics of videos love it.
+- `frozen_autoencoder`: the still as the autoencoder gives it back, held: it pays what the model pays for its latents,
+  so that the difference to it is what the model itself adds.
 - `drift`: the given still, slid at one constant velocity, that of the average motion in the training windows: a camera
   that drifts the same way over every picture. It knows the training set's mean and nothing of the still.
 - `autoencoder` (made by `generate`, not here): the true continuation through the autoencoder. A model that predicted

@@ -20,7 +20,7 @@ from marey.errors import MareyError
 from marey.evaluate.baselines import drift, drift_velocity, frozen
 from marey.evaluate.features import Projection, features, fit
 from marey.evaluate.metrics import mean_motion, scores
-from marey.evaluate.record import Evaluation
+from marey.evaluate.record import METHODS, Evaluation
 from marey.evaluate.summary import distances, summarise
 from marey.progress import Progress, follow, silent
 from marey.recipe import Evaluate as Settings
@@ -63,7 +63,8 @@ def evaluate(
     shown["drift"] = np.stack(
         [drift(video[0], frames, velocity, float(window["fps"])) for video, window in zip(truth, windows, strict=True)]
     )
-    shown = {method: shown[method] for method in ("model", "frozen", "drift", "autoencoder")}
+    shown["frozen_autoencoder"] = np.stack([frozen(video[0], frames) for video in videos["autoencoder"]])
+    shown = {method: shown[method] for method in METHODS if method in shown}
     per_window = []
     for n, window in enumerate(follow(windows, progress, "scoring videos", len(windows))):
         values = {method: scores(video[n], truth[n]) for method, video in shown.items()}
@@ -95,6 +96,7 @@ def evaluate(
             "given": 1,
             "against": "the true continuation at the size that the model works at, not through the autoencoder",
             "frozen": "the true first frame, held",
+            "frozen_autoencoder": "the first frame as the autoencoder gives it back, held",
             "drift": f"the true first frame, slid by the training windows' mean flow: {velocity[0]:+.2f} px/s right, "
             f"{velocity[1]:+.2f} px/s down",
             "autoencoder": "the true continuation, encoded and decoded",
@@ -189,8 +191,8 @@ def _pixels(library: "Library", selection: str) -> str:
 
 def _notes(n: int, groups: int) -> list[str]:
     notes = [
-        "The model answers through its autoencoder, the frozen still does not: "
-        "the autoencoder's row says what that costs."
+        "The model answers through its autoencoder, the frozen still does not: against the still held via the "
+        "autoencoder both pay that price."
     ]
     if n < FEWEST:
         notes.append(f"{n} windows are few: at least {FEWEST} are wanted, so the numbers are rough.")

@@ -21,6 +21,7 @@ FORMAT = 1
 METHODS = {
     "model": "Model",
     "frozen": "Frozen still",
+    "frozen_autoencoder": "Frozen, via autoencoder",
     "drift": "Constant drift",
     "autoencoder": "Autoencoder (ceiling)",
     "truth": "True continuation",

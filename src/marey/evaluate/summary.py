@@ -16,7 +16,7 @@ from marey.evaluate.moments import MomentState, frechet
 from marey.evaluate.record import Difference, Row, made_row, verdict
 from marey.recipe import Evaluate as Settings
 
-BASELINES = ("frozen", "drift")
+BASELINES = ("frozen", "frozen_autoencoder", "drift")
 
 
 def summarise(

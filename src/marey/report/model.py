@@ -143,7 +143,7 @@ def samples(run_folder: Path, evaluation: Evaluation | None, names: dict[str, st
                 aspect=joined.shape[2] / joined.shape[1],
                 footage=names.get(window["footage"], window["footage"]),
                 caption=window.get("caption") or "",
-                facts=f"{short(float(window['fps']))} frames a second, motion bucket {window['motion_bucket']}",
+                facts=f"{float(window['fps']):.3g} frames a second, motion bucket {window['motion_bucket']}",
                 score=_score(scores.get(window["id"])),
             )
         )
@@ -175,7 +175,9 @@ def _curve(stage: str, lines: Sequence[dict[str, Any]]) -> Curve:
     ]
     drawn = [line for line in drawn if len(line.x)]
     steps = max((step for step, _ in raw), default=0)
-    by_sigma = next((line["heldout_by_sigma"] for line in reversed(lines) if line.get("heldout_by_sigma")), {})
+    by_sigma: dict[str, Any] = next(
+        (line["heldout_by_sigma"] for line in reversed(lines) if line.get("heldout_by_sigma")), {}
+    )
     levels = [f"{short(loss)} at {sigma}" for sigma, value in by_sigma.items() if (loss := finite(value)) is not None]
     last = f"training {short(smooth[-1][1])}" if smooth else ""
     if held:
@@ -215,7 +217,7 @@ def _a_group_each(groups: Sequence[str], most: int) -> list[int]:
     for n, group in enumerate(groups):
         turn[group] = turn.get(group, -1) + 1
         ranked.append((turn[group], n))
-    return sorted(n for _, n in sorted(ranked)[:most])
+    return [n for _, n in sorted(ranked)[:most]]
 
 
 def _score(values: dict[str, dict[str, float]] | None) -> str:

@@ -139,7 +139,7 @@ def whiskers(rows: Sequence[Whisker], *, label: str, unit: str = "") -> Markup:
     if not rows:
         return Markup("")
     width, row_height, top, bottom = 460, 24, 6, 34
-    left, right = 140, 58
+    left, right = 158, 58
     height = top + row_height * len(rows) + bottom
     ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
     low, high = min(ends), max(ends)

@@ -171,7 +171,7 @@ def _absent(evaluation: Evaluation | None) -> list[dict[str, str]]:
     if evaluation is None:
         return []
     titles = {"frechet": "Fréchet distance", "all": "scores"}
-    kinds = {row.subset for row in evaluation.rows}
+    everywhere = {gap["metric"] for gap in evaluation.absent if gap["subset"] == "all"}
     return [
         {
             "metric": titles.get(gap["metric"], gap["metric"]),
@@ -179,8 +179,7 @@ def _absent(evaluation: Evaluation | None) -> list[dict[str, str]]:
             "reason": gap["reason"],
         }
         for gap in evaluation.absent
-        # Where all windows are of one kind, "all" has said it already.
-        if gap["subset"] == "all" or (gap["subset"] in kinds and len(kinds) == len(SUBSETS)) or gap["metric"] == "all"
+        if gap["subset"] == "all" or gap["metric"] not in everywhere  # what all lack, each part lacks
     ]
 
 
