@@ -20,6 +20,7 @@ from marey.generate.device import pick, pick_dtype
 from marey.generate.still import still_pixels
 from marey.media import write_video
 from marey.network.folder import ModelInfo, Parts, load_model
+from marey.network.memory import keep_freed_memory
 from marey.progress import Progress, silent
 
 Guidance = float | tuple[float, float]
@@ -92,6 +93,7 @@ class Model:
             MareyError: no such model, a broken or unsafe one, or a device or dtype that cannot be had.
         """
         where = pick(device)
+        keep_freed_memory()
         parts = load_model(folder)
         return cls(parts, where, pick_dtype(dtype, where, parts.saved_dtype))
 
