@@ -45,12 +45,17 @@ def test_the_folder_of_footage_is_named_without_what_is_above_it() -> None:
 
 def test_the_command_for_all_lifts_every_limit_and_nothing_else() -> None:
     recipe = Recipe.open("tiny", ["train.video.steps=17", "footage.photos=5"])
-    command = reproduce.command_for_all(RUN, recipe, {})
+    command = reproduce.command_for_all(RUN, recipe, {}, unread=True)
     free = again(recipe, command.line)
     assert (free.footage.budget_seconds, free.footage.file_seconds, free.footage.photos) == (None, None, None)
     assert free.train == recipe.train
-    assert reproduce.command_for_all(RUN, Recipe.of({}), {}) is None
-    said = reproduce.command_for_all(RUN, None, {"command": "marey curate X"})
+    assert reproduce.command_for_all(RUN, recipe, {}, unread=False) is None, "all of the footage was read"
+    assert reproduce.command_for_all(RUN, Recipe.of({}), {}, unread=True) is None
+    few = Recipe.open("tiny", ["generate.windows=3", "encode.windows.most=50"])
+    free = again(few, reproduce.command_for_all(RUN, few, {}, unread=False).line)
+    assert (free.generate.windows, free.encode.windows.most) == (None, None)
+    assert free.footage == few.footage
+    said = reproduce.command_for_all(RUN, None, {"command": "marey curate X"}, unread=True)
     assert said.line == "marey curate X"
 
 

@@ -268,6 +268,12 @@ def left_out(
     return lines
 
 
+def is_unread(library: "Library", over: Mapping[str, Any]) -> bool:
+    """Whether some footage, or the rest of some, was not read because of the recipe's limits."""
+    unread = _number(library, f"select count(*) as n from footage where status = 'ok' and not ({READ})")
+    return bool(unread or over.get("videos") or over.get("photos") or _cut_short(library))
+
+
 def known_truth(library: "Library", names: Names) -> Known | None:
     """How well transitions were found in footage that has an x.truth.json beside it; None where none has."""
     total, videos = Detection(), []

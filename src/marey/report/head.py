@@ -61,10 +61,10 @@ def _ceiling(evaluation: Evaluation) -> str:
     if best is None or still is None or best.value >= still.value:
         return ""
     own = evaluation.difference("psnr", against="frozen_autoencoder")
-    said = " Its autoencoder alone, the ceiling, loses to the frozen still in pixels, so it could hardly win."
-    if own is not None and own.verdict in ("better", "worse"):
-        said += f" Against the still held via the autoencoder it is {own.verdict} in pixels."
-    return said
+    said = " Its autoencoder alone, the ceiling, already loses to the frozen still in pixels"
+    if own is not None and own.verdict == "better":
+        return f"{said}; the still held via the autoencoder it does beat."
+    return f"{said}."
 
 
 def _moves(evaluation: Evaluation) -> str:

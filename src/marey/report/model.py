@@ -143,7 +143,7 @@ def samples(run_folder: Path, evaluation: Evaluation | None, names: dict[str, st
                 aspect=joined.shape[2] / joined.shape[1],
                 footage=names.get(window["footage"], window["footage"]),
                 caption=window.get("caption") or "",
-                facts=f"{float(window['fps']):.3g} frames a second, motion bucket {window['motion_bucket']}",
+                facts=f"{float(window['fps']):.3g} frames a second, motion bucket {float(window['motion_bucket']):.3g}",
                 score=_score(scores.get(window["id"])),
             )
         )

@@ -134,7 +134,7 @@ def _context(library: "Library", run_folder: Path, settings: Settings, name: str
         "decodes": footage.decodes(library),
         "shown": tally.decoded,
         "left_out": left_out,
-        "command_all": reproduce.command_for_all(run_folder, recipe, over) if left_out else None,
+        "command_all": reproduce.command_for_all(run_folder, recipe, over, unread=footage.is_unread(library, over)),
         "commands": reproduce.commands(run_folder, recipe),
         "versions": reproduce.versions(),
         "credits": licences,

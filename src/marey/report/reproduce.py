@@ -102,18 +102,26 @@ def over_budget(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def command_for_all(run_folder: Path, recipe: Recipe | None, over: dict[str, Any]) -> Command | None:
-    """The command that reads all of the footage; None where nothing limits it."""
+def command_for_all(run_folder: Path, recipe: Recipe | None, over: dict[str, Any], *, unread: bool) -> Command | None:
+    """The command that leaves nothing out; None where the recipe limits nothing that mattered.
+
+    Args:
+        over: as `over_budget` gives it: its command is the one where there is no recipe.
+        unread: whether some footage, or the rest of some, was not read.
+    """
+    title = "All of it, however long it takes"
     if recipe is None:
-        return Command("Read all of the footage", str(over["command"])) if over.get("command") else None
+        return Command(title, str(over["command"])) if over.get("command") else None
     limits = [
         f"footage.{name}=none"
         for name in ("budget_seconds", "file_seconds", "photos")
-        if getattr(recipe.footage, name) is not None
+        if unread and getattr(recipe.footage, name) is not None
     ]
+    limits += ["encode.windows.most=none"] if recipe.encode.windows.most is not None else []
+    limits += ["generate.windows=none"] if recipe.generate.windows is not None else []
     if not limits:
         return None
-    return Command("Read all of the footage", _run(run_folder, recipe, limits))
+    return Command(title, _run(run_folder, recipe, limits))
 
 
 def versions() -> list[tuple[str, str]]:
