@@ -51,7 +51,7 @@ def screenshot(
     height: int = 1000,
     scale: float = 1.0,
     dark: bool = False,
-    anchor: str = "",
+    only: str = "",
     wait_ms: int = 1500,
     chromium: str | None = None,
 ) -> None:
@@ -61,7 +61,7 @@ def screenshot(
         width, height: of the window, in CSS pixels; a tall window shows a whole page.
         scale: device pixels a CSS pixel.
         dark: as a person sees it who prefers dark pages.
-        anchor: the id of the section to start at.
+        only: the id of the one element that is shown; the page must then hold all that it needs.
         wait_ms: time that the page gets, in its own clock, before the picture is taken.
 
     Raises:
@@ -75,6 +75,8 @@ def screenshot(
         raise RuntimeError(f"{page} is not there.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as profile:
+        if only:
+            page = _alone(page, only, Path(profile) / "page.html")
         command = [
             program,
             *FLAGS,
@@ -85,13 +87,23 @@ def screenshot(
             f"--force-device-scale-factor={scale:g}",
             f"--virtual-time-budget={wait_ms}",
             f"--screenshot={out}",
-            page.as_uri() + (f"#{anchor}" if anchor else ""),
+            page.as_uri(),
         ]
         before = out.stat().st_mtime_ns if out.is_file() else None
         ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     if not out.is_file() or out.stat().st_mtime_ns == before:
         last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise RuntimeError(f"{program} made no picture (status {ended.returncode}): {last}")
+
+
+def _alone(page: Path, name: str, copy: Path) -> Path:
+    """A copy of the page in which only the element with this id is shown: scrolled pages are photographed blank."""
+    text = page.read_text(encoding="utf-8")
+    if f'id="{name}"' not in text:
+        raise RuntimeError(f"{page} has no element with the id {name!r}.")
+    style = f"<style>body *:not(:has(#{name})):not(#{name}):not(#{name} *) {{ display: none !important; }}</style>"
+    copy.write_text(text.replace("</head>", f"{style}</head>", 1), encoding="utf-8")
+    return copy
 
 
 def main() -> int:
@@ -103,7 +115,7 @@ def main() -> int:
     parser.add_argument("--height", type=int, default=1000)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--anchor", default="", help="the id of a section")
+    parser.add_argument("--only", default="", help="the id of the one element to show")
     parser.add_argument("--wait-ms", type=int, default=1500)
     parser.add_argument("--browser", help="a Chromium or Chrome")
     words = parser.parse_args()
@@ -115,7 +127,7 @@ def main() -> int:
             height=words.height,
             scale=words.scale,
             dark=words.dark,
-            anchor=words.anchor,
+            only=words.only,
             wait_ms=words.wait_ms,
             chromium=words.browser,
         )
