@@ -36,11 +36,11 @@ def test_it_asks_for_the_page_at_the_size(script, tmp_path: Path) -> None:
     page = tmp_path / "a page.html"
     page.write_text("<p>")
     fake, out = program(tmp_path / "fake", FAKE), tmp_path / "out" / "x.png"
-    script.screenshot(page, out, width=640, height=480, anchor="metrics", chromium=str(fake))
+    script.screenshot(page, out, width=640, height=480, chromium=str(fake))
     assert out.read_bytes() == b"a picture"
     words = Path(f"{out}.words").read_text().splitlines()
     assert "--window-size=640,480" in words
-    assert words[-1] == page.as_uri() + "#metrics"
+    assert words[-1] == page.as_uri()
     assert {"--headless", "--disable-background-networking", "--disable-sync", "--no-first-run"} <= set(words)
     profile = next(word for word in words if word.startswith("--user-data-dir=")).split("=", 1)[1]
     assert not Path(profile).exists(), "a fresh profile, gone afterwards"
@@ -56,6 +56,16 @@ def test_no_picture_is_an_error(script, tmp_path: Path, monkeypatch, capsys) -> 
     monkeypatch.setattr(sys, "argv", ["screenshot", str(page), str(tmp_path / "x.png"), "--browser", "no-such-program"])
     assert script.main() == 1
     assert "There is no Chromium" in capsys.readouterr().err
+
+
+def test_one_element_alone(script, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text('<html><head></head><body><p id="a">x</p><p id="b">y</p></body></html>')
+    copy = script._alone(page, "b", tmp_path / "copy.html").read_text()
+    assert ":not(#b)" in copy.split("</head>")[0]
+    assert copy.replace(copy.split("<head>")[1].split("</head>")[0], "") == page.read_text()
+    with pytest.raises(RuntimeError, match="no element with the id 'c'"):
+        script._alone(page, "c", tmp_path / "copy.html")
 
 
 def test_it_needs_nothing_but_python(script) -> None:
