@@ -25,8 +25,17 @@ KINDS = {
     "varying.mp4": {"pts": [n * n * 3 + n * 20 for n in range(40)], "time_base": Fraction(1, 1000)},
     "rgb.mkv": {"codec": "ffv1", "pixel_format": "bgr0"},
     "grey.mkv": {"codec": "ffv1", "pixel_format": "gray"},
+    "vp9.webm": {"codec": "libvpx-vp9"},
+    "prores.mov": {"codec": "prores_ks", "pixel_format": "yuv422p10le"},
+    "palette.gif": {"codec": "gif", "pixel_format": "rgb8"},
+    "mpeg2.ts": {"codec": "mpeg2video", "options": {"bf": "2"}},
+    "bare.h264": {"options": {"bf": "3"}},
+    "alpha.mkv": {"codec": "ffv1", "pixel_format": "yuva420p"},
     "semi.mkv": {"codec": "rawvideo", "pixel_format": "nv12"},
 }
+
+
+CONTAINERS = {".ts": "mpegts", ".mpg": "mpeg", ".webm": "webm", ".avi": "avi", ".mkv": "matroska"}
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -239,6 +248,48 @@ def test_all_frames_damaged(tmp_path: Path) -> None:
     ruin(path, range(5))
     with pytest.raises(Unusable, match="none of its frames can be decoded"):
         list(read(path, facts))
+
+
+def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
+    path = film(tmp_path / "growing.ts", 40)
+    facts = probe(path)
+    path.write_bytes(path.read_bytes() * 2)  # the second half begins again at the same times
+    reading = read(path, facts)
+    times = [frame.pts for frame in reading]
+    assert len(times) > 40
+    assert times == sorted(set(times))
+    assert {*facts.pts} - {*times} <= {*facts.pts[-3:]}  # where the halves meet, the decoder may lose a few
+    assert "is reckoned" in reading.reason
+
+
+@pytest.mark.parametrize("kind", ["transport.ts", "program.mpg", "vp9.webm", "intra.avi", "semi.mkv"])
+def test_whatever_is_broken_only_a_sentence_comes_out(tmp_path: Path, kind: str) -> None:
+    source = film(tmp_path / "source.tmp", 30, **KINDS[kind], container=CONTAINERS[Path(kind).suffix]).read_bytes()
+    path = tmp_path / kind
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        data, at = bytearray(source), int(rng.integers(len(source)))
+        match seed % 4:
+            case 0:
+                del data[at:]
+            case 1:
+                data[at : at + 2000] = rng.bytes(min(2000, len(data) - at))
+            case 2:
+                del data[at : at + int(rng.integers(1, 3000))]
+            case 3:
+                for where in rng.integers(0, len(data), 20):
+                    data[where] ^= 0x55
+        path.write_bytes(data)
+        try:
+            frames = [frame.pts for frame in read(path, probe(path))]
+        except Unusable as error:
+            told = (error.status, error.reason)
+            assert told[0] in {"failed", "rejected"}
+            assert told[1]
+            assert "\n" not in told[1]
+        else:
+            assert len(frames) >= 2
+            assert frames == sorted(set(frames))
 
 
 def test_a_file_that_vanishes(tmp_path: Path) -> None:

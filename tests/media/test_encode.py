@@ -38,7 +38,7 @@ def test_colours_come_back(tmp_path: Path, colour: tuple[int, int, int]) -> None
 
 
 def test_the_same_frames_give_the_same_bytes_whatever_memory_held_before() -> None:
-    """libx264 with B-frames fails this about every second time."""
+    """libx264 as it is set up by default, with its macroblock tree, fails this."""
     rng = np.random.default_rng(0)
     frames = np.stack([cv2.GaussianBlur(rng.integers(0, 255, (240, 320, 3), np.uint8), (0, 0), 4)] * 80)
     for n, image in enumerate(frames):
@@ -56,8 +56,8 @@ def test_an_array_and_an_iterator_give_the_same_file(tmp_path: Path) -> None:
     write_video(tmp_path / "b.mp4", iter(frames()), 25.0)
     data = (tmp_path / "a.mp4").read_bytes()
     assert data == (tmp_path / "b.mp4").read_bytes()
-    assert data != video_bytes(frames()[::-1], 25, crf=18)
-    assert data == video_bytes(frames(), 25, crf=18)
+    assert data != video_bytes(frames()[::-1], 25, crf=20)
+    assert data == video_bytes(frames(), 25, crf=20)
 
 
 def test_the_index_stands_in_front() -> None:

@@ -6,10 +6,11 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from counting import counted
-from filming import cut_start, film, only_sound, turn
+from filming import cut_start, film, hum, marked, only_sound, turn
 
 from marey.media import Unusable, content_id, probe, read
 
@@ -172,6 +173,20 @@ def test_only_sound(tmp_path: Path) -> None:
     assert (error.status, error.reason) == ("rejected", "there is sound in it but no video")
 
 
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as output:
+        sound = output.add_stream("aac", rate=44100, layout="mono")
+        cover = output.add_stream("mjpeg", rate=1)
+        cover.height, cover.width, cover.pix_fmt = 48, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(marked(0, 48, 64), format="rgb24")
+        for packet in [*cover.encode(picture), *cover.encode(None)]:
+            output.mux(packet)
+        hum(output, sound)
+    assert (refused(path).status, refused(path).reason) == ("rejected", "there is sound in it but no video")
+
+
 def test_one_frame(tmp_path: Path) -> None:
     error = refused(film(tmp_path / "one.mp4", 1))
     assert error.status == "rejected"
@@ -199,9 +214,10 @@ def test_folders_pipes_and_links(tmp_path: Path) -> None:
     folder = tmp_path / "folder.mp4"
     folder.mkdir()
     assert (refused(folder).status, refused(folder).reason) == ("rejected", "it is a folder, not a file")
-    pipe = tmp_path / "pipe.mp4"
-    os.mkfifo(pipe)
-    assert (refused(pipe).status, refused(pipe).reason) == ("rejected", "it is a named pipe, not a file")
+    if hasattr(os, "mkfifo"):
+        pipe = tmp_path / "pipe.mp4"
+        os.mkfifo(pipe)
+        assert (refused(pipe).status, refused(pipe).reason) == ("rejected", "it is a named pipe, not a file")
     dangling = tmp_path / "dangling.mp4"
     dangling.symlink_to(tmp_path / "nowhere.mp4")
     assert (refused(dangling).status, refused(dangling).reason) == (

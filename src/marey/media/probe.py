@@ -100,7 +100,7 @@ def open_video(path: str | Path) -> Any:
 def _why_closed(path: str | Path, error: Exception) -> str:
     start = head(path, 4096)
     if start[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
-        return "its index is missing (the moov box of an MP4): the file was cut short or never finished"
+        return "its index (the moov box of an MP4) is missing or damaged: the file was cut short or never finished"
     if not start.strip(b"\0"):
         return "there are only zeros in it"
     try:

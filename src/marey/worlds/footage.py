@@ -96,7 +96,7 @@ class Film:
     caption: str = ""
     transitions: Sequence[edits.Transition] | None = None
     disturbed: Sequence[confounders.Confounder] = ()
-    crf: int = 17
+    crf: int = 20
 
 
 def make(
@@ -166,7 +166,7 @@ def plan(samples: Path | None, seed: int, share: float = 1.0) -> list[Piece]:
     add("blurred", 2, lambda n: (f"blurred-{n + 1}.mp4", {"kind": ("car", "fish")[n % 2]}, ()))
     add("text", 3, lambda n: (f"text-{n + 1}.mp4", {"kind": ("floor", "night", "deep")[n % 3]}, ()))
     twin = pieces[0]
-    again = {**twin.plan, "crf": 30}
+    again = {**twin.plan, "crf": 32}
     return [*pieces, Piece(f"again-{twin.name.removeprefix('scene-')}", again, twin.works, twin.origin)]
 
 
@@ -231,7 +231,7 @@ def _shot(piece: Piece, kind: str, rng: np.random.Generator, seconds: float) -> 
 
 def _scene(piece: Piece, rng: np.random.Generator) -> Film:
     frames, sentence = _shot(piece, piece.plan["kind"], rng, float(rng.uniform(3.0, 3.4)))
-    return Film(frames, piece.plan["fps"], sentence, crf=piece.plan.get("crf", 17))
+    return Film(frames, piece.plan["fps"], sentence, crf=piece.plan.get("crf", 20))
 
 
 def _montage(piece: Piece, rng: np.random.Generator) -> Film:
