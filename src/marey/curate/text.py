@@ -26,7 +26,7 @@ class TextStage:
     """Union of the boxes in each still; the signal is their mean, all values are kept. Item: id (clip), library,
     stills [(shard, key)]; path and span (start_pts, end_pts, frames) to draw them where the pass kept none."""
 
-    name, version, cpus, gpus = "text_area", "1", 1.0, 0.0
+    name, version, cpus, gpus = "text_area", "2", 1.0, 0.0
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
