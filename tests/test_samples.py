@@ -70,6 +70,14 @@ def test_what_is_there_is_not_fetched_again(tmp_path: Path, sample: Sample, offl
     assert (tmp_path / "out" / "film.mp4").stat().st_mtime_ns == before
 
 
+def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, sample: Sample, offline: None) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".film.mp4.4711.tmp").write_bytes(b"mov")
+    fetch(out, cache=tmp_path / "cache", samples=[sample])
+    assert sorted(path.name for path in out.iterdir()) == ["LICENCES.json", "film.mp4"]
+
+
 def test_what_was_damaged_is_fetched_again(tmp_path: Path, sample: Sample, offline: None) -> None:
     out = tmp_path / "out"
     fetch(out, cache=tmp_path / "cache", samples=[sample])

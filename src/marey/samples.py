@@ -243,6 +243,8 @@ def fetch(
     for sample in samples:
         if PurePosixPath(sample.name).name != sample.name or "\\" in sample.name or sample.name in ("", ".", ".."):
             raise MareyError(f"The sample {sample.name!r} would lie outside of {out}: a plain file name would do.")
+        for rest in out.glob(f".{sample.name}.*.tmp"):  # of a run that was killed
+            rest.unlink(missing_ok=True)
     absent = [sample for sample in samples if not _is(out / sample.name, sample.sha256)]
     packages = list(dict.fromkeys(sample.package for sample in absent))
     total = sum(package.megabytes for package in packages)
