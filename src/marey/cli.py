@@ -138,13 +138,14 @@ def encode(
     from marey.train import encode as work
 
     settings = _recipe(recipe, overrides)
+    folder = _run_folder(library, run)
     with _progress(library / "log.txt") as progress, Library.open(library, write=True) as store:
         summary = work(
             store,
             settings.encode,
             selection or settings.select.name,
             seed=settings.seed,
-            run_folder=_run_folder(library, run),
+            run_folder=folder,
             device=device,
             progress=progress,
         )
@@ -169,10 +170,11 @@ def train(
     precision = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}.get(dtype)
     stages = [f'train.{stage}.precision="{precision}"' for stage in ("image", "video", "finetune")] if precision else []
     settings = _recipe(recipe, [*(overrides or []), *stages])
+    folder = _run_folder(library, run)
     with _progress(library / "log.txt") as progress, Library.open(library, write=True) as store:
-        folder = work(
+        model = work(
             store,
-            _run_folder(library, run),
+            folder,
             settings.train,
             settings.encode,
             selection or settings.select.name,
@@ -180,7 +182,7 @@ def train(
             device=device,
             progress=progress,
         )
-    _say({"model": str(folder)}, as_json, f"The model is in {folder}")
+    _say({"model": str(model)}, as_json, f"The model is in {model}")
 
 
 @app.command()
@@ -200,10 +202,11 @@ def generate(
     from marey.run import generate as work
 
     settings = _recipe(recipe, overrides)
+    folder = _run_folder(library, run)
     with _progress(library / "log.txt") as progress, Library.open(library, write=True) as store:
         result = work(
             store,
-            _run_folder(library, run),
+            folder,
             model or store.path / "models" / settings.train.name,
             settings.generate,
             selection=selection or settings.select.name,
@@ -212,7 +215,7 @@ def generate(
             dtype=dtype,
             progress=progress,
         )
-    _say(result, as_json, f"The videos are in {_run_folder(library, run) / 'samples'}")
+    _say(result, as_json, f"The videos are in {folder / 'samples'}")
 
 
 @app.command()
@@ -268,10 +271,11 @@ def evaluate(
             from marey.catalog import Library
             from marey.evaluate import evaluate as work
 
+            folder = _run_folder(what, run)
             with Library.open(what) as store:
                 result = work(
                     store,
-                    _run_folder(what, run),
+                    folder,
                     settings.evaluate,
                     selection=selection or settings.select.name,
                     seed=settings.seed,
@@ -294,10 +298,11 @@ def report(
     from marey.report import report as work
 
     settings = _recipe(recipe, overrides)
+    folder = _run_folder(library, run)
     with _progress() as progress, Library.open(library) as store:
         page = work(
             store,
-            _run_folder(library, run),
+            folder,
             settings.report,
             selection=selection or settings.select.name,
             progress=progress,
