@@ -18,6 +18,7 @@ from marey.errors import MareyError
 from marey.network.autoencoder import Autoencoder, draw, kl, measure_scaling
 from marey.progress import Progress, silent
 from marey.train.batches import choose, noise, spread, stream
+from marey.train.linear_start import start_linear
 from marey.train.loop import Batch, Pace, fit
 from marey.train.metrics import Metrics
 from marey.train.pixels import stacked, to_unit
@@ -38,6 +39,9 @@ class Reconstruction(nn.Module):
         super().__init__()
         self.autoencoder = autoencoder
         self._weight = weight
+        middle = autoencoder.vae.decoder.mid_block
+        if len(middle.resnets) == 1:  # diffusers attends between the decoder's residual blocks: with one, never
+            middle.attentions.requires_grad_(False)
 
     def forward(self, pixels: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """(B,) losses of clips (B, T, 3, H, W) in [-1, 1], decoded from a draw with `noise` (B, T, C, h, w)."""
@@ -48,7 +52,8 @@ class Reconstruction(nn.Module):
 
 
 class AutoencoderTask:
-    """The autoencoder as the loop trains it: a run of frames from each window of a batch, mirrored by chance.
+    """The autoencoder as the loop trains it: a run of frames from each window of a batch, cropped and mirrored by
+    chance.
 
     A photograph is a still video here: its frame is repeated.
     """
@@ -62,6 +67,7 @@ class AutoencoderTask:
         self._training = [window for window in windows if not window.heldout]
         judged = [window for window in windows if window.heldout and not window.photo]
         self._judged = [judged[n] for n in spread(len(judged), _JUDGED)]
+        self._size = min(settings.crop or self._training[0].size, self._training[0].size)
         self._frames = min(settings.frames, max(len(window.pts) for window in self._training))
         autoencoder = Autoencoder.build(
             settings.channels,
@@ -70,11 +76,12 @@ class AutoencoderTask:
             sample_size=self._training[0].size,
             seed=seed,
         )
-        if self._training[0].size % autoencoder.factor:
-            raise MareyError(
-                f"encode.windows.size is {self._training[0].size}: a multiple of the autoencoder's factor of "
-                f"{autoencoder.factor} would do."
-            )
+        start_linear(autoencoder)
+        for name, side in (("windows.size", self._training[0].size), ("autoencoder.crop", self._size)):
+            if side % autoencoder.factor:
+                raise MareyError(
+                    f"encode.{name} is {side}: a multiple of the autoencoder's factor of {autoencoder.factor} would do."
+                )
         self.module = Reconstruction(autoencoder, settings.kl)
 
     @property
@@ -85,14 +92,15 @@ class AutoencoderTask:
         """Pixels (B, T, 3, H, W) in [-1, 1] of training windows, and the posterior's noise."""
         size = self._settings.batch
         chosen = choose(len(self._training), size, self._seed, STAGE, step)
-        starts, mirrored = torch.rand(2, size, generator=stream(self._seed, STAGE, step, "run"))
+        chances = torch.rand(size, 4, generator=stream(self._seed, STAGE, step, "run")).tolist()
         clips = []
-        for n, start, flip in zip(chosen, starts.tolist(), mirrored.tolist(), strict=True):
-            pixels = stacked(self._library, self._kind, [self._training[n]])[0]
-            pixels = _run(pixels, self._frames, start)
+        for n, (start, top, left, flip) in zip(chosen, chances, strict=True):
+            pixels = _run(stacked(self._library, self._kind, [self._training[n]])[0], self._frames, start)
+            y, x = (int(chance * (pixels.shape[1] - self._size + 1)) for chance in (top, left))
+            pixels = pixels[:, y : y + self._size, x : x + self._size]
             clips.append(pixels[:, :, ::-1] if flip < 0.5 else pixels)
         pixels = to_unit(np.stack(clips))
-        side = pixels.shape[-1] // self.autoencoder.factor
+        side = self._size // self.autoencoder.factor
         shape = (size, self._frames, self.autoencoder.latent_channels, side, side)
         return {"pixels": pixels, "noise": noise(shape, self._seed, STAGE, step, "posterior")}
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from marey import recipe
 from marey.errors import MareyError
+from marey.network.memory import keep_freed_memory
 from marey.progress import Progress, silent
 from marey.train.average import Average
 from marey.train.checkpoints import Checkpoint, Checkpoints, load_optimizer, optimizer_tensors
@@ -98,6 +99,8 @@ def fit(
     """
     checkpoints = Checkpoints(run / "checkpoints" / task.name, fingerprint)
     metrics = Metrics(run / "metrics.jsonl")
+    if device.type == "cpu":
+        keep_freed_memory()
     accelerator = _accelerator(device, pace.precision)
     task.module.to(accelerator.device)
     trained = {name: value for name, value in task.module.named_parameters() if value.requires_grad}
