@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from marey.errors import MareyError, require
 from marey.network.config import GROUPS
 from marey.network.decoder import TemporalDecoder
+from marey.network.norm import swap_norms
 
 require("diffusers", "train")
 
@@ -36,6 +37,7 @@ class Autoencoder(nn.Module):
             )
         decoder.load_state_dict(vae.decoder.state_dict(), assign=True)
         vae.decoder = decoder  # diffusers' own class and file, its decoder's weights in our faster one
+        swap_norms(vae.encoder)
         self.vae = vae
 
     @classmethod

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from marey.network.config import GROUPS
 from marey.network.linear import Linear
+from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, Mixer, SpatioTemporalResBlock, TemporalConv
 
 _EPS = 1e-6
@@ -23,7 +24,7 @@ class PixelAttention(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.group_norm = nn.GroupNorm(GROUPS, width, eps=_EPS)
+        self.group_norm = GroupNorm(GROUPS, width, eps=_EPS)
         self.to_q = Linear(width, width)
         self.to_k = Linear(width, width)
         self.to_v = Linear(width, width)
@@ -96,7 +97,7 @@ class TemporalDecoder(nn.Module):
         for level in reversed(range(len(channels))):
             self.up_blocks.append(DecoderLevel(width, channels[level], layers + 1, doubles=level > 0))
             width = channels[level]
-        self.conv_norm_out = nn.GroupNorm(GROUPS, channels[0], eps=_EPS)
+        self.conv_norm_out = GroupNorm(GROUPS, channels[0], eps=_EPS)
         self.conv_out = nn.Conv2d(channels[0], out_channels, 3, padding=1)
         self.time_conv_out = TemporalConv(out_channels, out_channels)
 

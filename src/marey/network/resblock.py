@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.network.config import GROUPS
+from marey.network.norm import GroupNorm
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Mixer(nn.Module):
 
 
 class TemporalConv(nn.Conv3d):
-    """A (3, 1, 1) convolution of (B, C, T, P) over T, done as a 2-D one: the same numbers, several times as fast on a
-    CPU.
+    """A (3, 1, 1) convolution of (B, C, T, P) over T, done as a 2-D one: the same numbers, on a CPU up to four times as
+    fast.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -81,10 +82,10 @@ class ResBlock(nn.Module):
         self, in_channels: int, out_channels: int, emb: int | None, eps: float, temporal: bool = False
     ) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(GROUPS, in_channels, eps=eps)
+        self.norm1 = GroupNorm(GROUPS, in_channels, eps=eps)
         self.conv1 = _conv(in_channels, out_channels, temporal)
         self.time_emb_proj = nn.Linear(emb, out_channels) if emb else None
-        self.norm2 = nn.GroupNorm(GROUPS, out_channels, eps=eps)
+        self.norm2 = GroupNorm(GROUPS, out_channels, eps=eps)
         self.conv2 = _conv(out_channels, out_channels, temporal)
         self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
 

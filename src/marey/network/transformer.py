@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from marey.network.config import GROUPS
 from marey.network.linear import Linear, project
+from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, Mixer
 
 
@@ -154,7 +155,7 @@ class SpatioTemporalTransformer(nn.Module):
 
     def __init__(self, width: int, heads: int, context: int, layers: int = 1) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, width, eps=1e-6)
+        self.norm = GroupNorm(GROUPS, width, eps=1e-6)
         self.proj_in = Linear(width, width)
         self.transformer_blocks = nn.ModuleList(TransformerBlock(width, heads, context) for _ in range(layers))
         self.temporal_transformer_blocks = nn.ModuleList(

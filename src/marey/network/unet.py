@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from marey.errors import MareyError
 from marey.network.config import GROUPS, UNetConfig
+from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, SpatioTemporalResBlock
 from marey.network.transformer import Embedding, SpatioTemporalTransformer, sinusoid
 
@@ -122,7 +123,7 @@ class SpatioTemporalUNet(nn.Module):
                 width = channels[level]
             self.up_blocks.append(UpLevel(config, level, widths_in))
 
-        self.conv_norm_out = nn.GroupNorm(GROUPS, channels[0], eps=1e-5)
+        self.conv_norm_out = GroupNorm(GROUPS, channels[0], eps=1e-5)
         self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
 
     def forward(
