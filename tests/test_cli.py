@@ -43,8 +43,10 @@ def test_each_verb_has_help_and_json(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["encode", "train", "generate", "animate", "run"])
-def test_each_verb_with_a_model_takes_a_device(verb: str) -> None:
-    assert "--device" in marey(verb, "--help").stdout
+def test_each_verb_with_a_model_takes_a_device_and_a_dtype(verb: str) -> None:
+    said = marey(verb, "--help").stdout
+    assert "--device" in said
+    assert "--dtype" in said
 
 
 def test_version() -> None:
@@ -65,6 +67,7 @@ def test_version() -> None:
         (["select", "library", "--drop", "motion"], "motion:25"),
         (["select", "library", "--drop", "motion:101"], "motion"),
         (["animate", "no-such.png", "--model", "nowhere"], "nowhere"),
+        (["train", "library", "--dtype", "int8"], "bfloat16"),
         (["generate", "library", "--run", "../../elsewhere"], "plain name"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",

@@ -131,13 +131,14 @@ def encode(
     selection: Annotated[str, typer.Option(help="A selection's name; the recipe's own otherwise.")] = "",
     run: RunName = "tiny",
     device: Device = "auto",
+    dtype: Dtype = "auto",
     as_json: Json = False,
 ) -> None:
     """The selected clips to windows and latents, once; trains the autoencoder if it is not there."""
     from marey.catalog import Library
     from marey.train import encode as work
 
-    settings = _recipe(recipe, overrides)
+    settings = _recipe(recipe, [*(overrides or []), *_precision(dtype, "encode.autoencoder")])
     folder = _run_folder(library, run)
     with _progress(library / "log.txt") as progress, Library.open(library, write=True) as store:
         summary = work(
@@ -167,8 +168,7 @@ def train(
     from marey.catalog import Library
     from marey.train import train as work
 
-    precision = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}.get(dtype)
-    stages = [f'train.{stage}.precision="{precision}"' for stage in ("image", "video", "finetune")] if precision else []
+    stages = _precision(dtype, "train.image", "train.video", "train.finetune")
     settings = _recipe(recipe, [*(overrides or []), *stages])
     folder = _run_folder(library, run)
     with _progress(library / "log.txt") as progress, Library.open(library, write=True) as store:
@@ -317,6 +317,7 @@ def run(
     out: Annotated[Path, typer.Option(help="The library's folder.")] = Path("library"),
     footage: Annotated[Path | None, typer.Option(help="Your own folder; the samples otherwise.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
     as_json: Json = False,
 ) -> None:
     """The whole road of a recipe: footage in, model and report out. Goes on where it was stopped."""
@@ -328,6 +329,8 @@ def run(
         said.append(f"footage.folder={json.dumps(str(footage.expanduser().resolve()), ensure_ascii=False)}")
     if device is not None:
         said.append(f'device="{device}"')
+    if dtype is not None:
+        said += [f'dtype="{dtype}"', *_precision(dtype, "train.image", "train.video", "train.finetune")]
     name = find(recipe).stem
     settings = _recipe(recipe, said)
     with _progress(out / "runs" / name / "log.txt") as progress:
@@ -385,6 +388,14 @@ def _recipe(name: str, overrides: list[str] | None) -> Any:
     from marey.recipe import Recipe
 
     return Recipe.open(name, overrides or []) if name else Recipe.of({}, overrides or [])
+
+
+def _precision(dtype: str, *stages: str) -> list[str]:
+    """Overrides that train in this dtype; none where the recipe is to decide."""
+    names = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+    if dtype != "auto" and dtype not in names:
+        raise MareyError(f"--dtype is {dtype!r}: auto, {', '.join(names)} would do.")
+    return [f'{stage}.precision="{names[dtype]}"' for stage in stages] if dtype in names else []
 
 
 def _run_folder(library: Path, name: str) -> Path:

@@ -198,6 +198,7 @@ def _select_to_report(recipe: Recipe, store: Library, folder: Path, steps: "_Ste
             selection=name,
             seed=recipe.seed,
             device=recipe.device,
+            dtype=recipe.dtype,
             progress=progress,
         ),
         lambda: (folder / "samples" / "videos.safetensors").is_file(),
