@@ -118,6 +118,10 @@ class Autoencoder(Section):
     """Windows a step."""
     frames: int = Field(2, ge=1)
     """Consecutive frames of each window that a step sees."""
+    crop: int | None = Field(32, ge=8)
+    """A step sees a square of so many pixels of each frame, anywhere in it: more steps for the same time. None: all of
+    it.
+    """
     lr: float = Field(1e-3, gt=0)
     warmup: int = Field(20, ge=0)
     kl: float = Field(1e-6, ge=0)
@@ -232,6 +236,9 @@ class Recipe(Section):
     """Guarded processes that read footage; 0: this process reads it (unguarded)."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
+    dtype: str = "auto"
+    """Of the weights when videos are generated: auto, float32, bfloat16 or float16. Training has `precision` instead.
+    """
     footage: Footage = Footage()
     curate: Curate = Curate()
     select: Select = Select()
