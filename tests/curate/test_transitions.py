@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from panning import HEIGHT, WIDTH, shot
 
+from marey.curate import transitions
 from marey.curate.transitions import find_transitions, shots
 from marey.recipe import Transitions
-from marey.worlds.edits import Join, compose
+from marey.worlds.confounders import KINDS, confound
+from marey.worlds.edits import Join, compose, draw
 
 
 def signature(video: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,3 +95,67 @@ def test_shots_are_trimmed_at_both_ends_of_a_transition_and_of_the_footage() -> 
 
 def test_too_short_for_anything() -> None:
     assert found(shot(1, 3)) == []
+
+
+def test_the_length_of_a_footage_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    kinds = ["cut", "dissolve", "fade", "wipe", "cut", "cut", "dissolve", "cut", "wipe", "cut"]
+    joins = [Join("cut") if kind == "cut" else draw(rng, kind, longest=25) for kind in kinds]
+    video, _ = compose([shot(40 + n, 75) for n in range(11)], joins)
+    whole = found(video)
+    assert len(whole) >= 9
+    for frames in (64, 101, 230):
+        monkeypatch.setattr(transitions, "CHUNK", frames)
+        assert found(video) == whole
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_laid_over_one_shot_is_no_transition(kind: str) -> None:
+    for seed in range(4):
+        video, _ = confound(shot(60 + seed, 90), kind, np.random.default_rng(seed), first=35)
+        assert found(video) == [], seed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cut_beside_it_is_found_all_the_same(kind: str) -> None:
+    laid, _ = confound(shot(70, 60), kind, np.random.default_rng(3), first=15)
+    assert ("cut", 59, 60) in found(np.concatenate([laid, shot(71, 40)]))
+
+
+def test_bars_do_not_make_two_shots_alike() -> None:
+    video = np.concatenate([shot(80, 40), shot(81, 40)])
+    video[:, :16] = video[:, -16:] = 0
+    assert found(video) == [("cut", 39, 40)]
+    video[:, :, :24] = video[:, :, -24:] = 0
+    assert found(video) == [("cut", 39, 40)]
+
+
+def test_a_dissolve_between_moving_shots_has_exact_ends() -> None:
+    for seed in (90, 92, 94):
+        video, (truth,) = compose([shot(seed, 70, 1.0), shot(seed + 1, 70, -0.1)], [Join("dissolve", 20)])
+        ((kind, a_end, b_start),) = found(video)
+        assert kind == "dissolve"
+        assert abs(a_end - truth.a_end) <= 2
+        assert abs(b_start - truth.b_start) <= 2
+
+
+def test_a_fade_that_is_held_has_exact_ends() -> None:
+    video, (truth,) = compose([shot(96, 60), shot(97, 60)], [Join("fade", 21, "black")])
+    dark = truth.a_end + 11
+    held = np.concatenate([video[:dark], video[dark : dark + 1].repeat(30, axis=0), video[dark:]])
+    held[dark : dark + 30] = 0
+    ((kind, a_end, b_start),) = found(held)
+    assert kind == "fade"
+    assert abs(a_end - truth.a_end) <= 1
+    assert abs(b_start - truth.b_start - 30) <= 1
+
+
+def test_twice_the_frame_rate_finds_the_same_moments() -> None:
+    rng = np.random.default_rng(8)
+    joins = [Join("dissolve", 24), Join("cut"), Join("fade", 16, "white"), Join("cut")]
+    video, truth = compose([shot(100 + n, 80, 0.2) for n in range(5)], joins, rng)
+    fast = find_transitions(*signature(video.repeat(2, axis=0)), 60, Transitions())
+    assert [one.kind for one in fast] == ["dissolve", "cut", "fade", "cut"]
+    for one, two in zip(fast, truth, strict=True):
+        assert abs(one.a_end - 2 * two.a_end) <= 4
+        assert abs(one.b_start - 2 * two.b_start) <= 4
