@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from marey.errors import MareyError
-from marey.generate.device import pick, pick_dtype
+from marey.generate.device import fast_bfloat16, pick, pick_dtype
 
 
 def cuda(monkeypatch, count: int) -> None:
@@ -53,6 +53,13 @@ def test_a_card_too_many_is_a_sentence(monkeypatch):
     cuda(monkeypatch, 2)
     with pytest.raises(MareyError, match="there are 2, from cuda:0 on"):
         pick("cuda:2")
+
+
+@pytest.mark.parametrize(("avx", "amx"), [(True, False), (False, True), (False, False)])
+def test_a_cpu_is_fast_in_bfloat16_only_with_instructions_for_it(monkeypatch, avx, amx):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    assert fast_bfloat16(torch.device("cpu")) == (avx or amx)
 
 
 def test_precisions():

@@ -28,6 +28,14 @@ def test_values_and_gradients_are_those_of_torch(channels, height, width, layout
         torch.testing.assert_close(fast, slow, rtol=1e-4, atol=2e-4)
 
 
+def test_half_precision_is_float32_rounded_at_the_end():
+    norm = GroupNorm(32, 64)
+    x = torch.randn(2, 64, 6, 5).bfloat16().contiguous(memory_format=torch.channels_last)
+    expected = functional.group_norm(x.float(), 32, norm.weight, norm.bias, norm.eps).bfloat16()
+    for given in (norm, norm.bfloat16()):
+        assert torch.equal(given(x), expected)
+
+
 def test_the_derivative_is_exact():
     x = torch.randn(2, 12, 3, 4, dtype=torch.float64).contiguous(memory_format=torch.channels_last).requires_grad_()
     weight, bias = torch.randn(2, 12, dtype=torch.float64).requires_grad_().unbind()

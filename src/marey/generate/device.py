@@ -58,5 +58,13 @@ def pick_dtype(dtype: str | torch.dtype, device: torch.device, saved: torch.dtyp
     return chosen
 
 
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 by itself. A CPU without AVX-512 BF16 or AMX is slower in it."""
+    if device.type == "cpu":
+        checks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+        return any(bool(check()) for check in checks if check is not None)
+    return device.type != "cuda" or bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
 def _mps() -> bool:
     return bool(torch.backends.mps.is_available())

@@ -14,6 +14,7 @@ from marey.network.config import GROUPS
 from marey.network.linear import Linear
 from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, Mixer, SpatioTemporalResBlock, TemporalConv
+from marey.network.transformer import attend
 
 _EPS = 1e-6
 _TEMPORAL_EPS = 1e-5
@@ -34,7 +35,7 @@ class PixelAttention(nn.Module):
         """x: (N, C, H, W) channels-last."""
         tokens = self.group_norm(x).permute(0, 2, 3, 1).flatten(1, 2)  # (N, H*W, C)
         q, k, v = (layer(tokens)[:, None] for layer in (self.to_q, self.to_k, self.to_v))  # (N, 1 head, H*W, C)
-        tokens = self.to_out[0](functional.scaled_dot_product_attention(q, k, v)[:, 0])
+        tokens = self.to_out[0](attend(q, k, v)[:, 0])
         return x + tokens.unflatten(1, x.shape[-2:]).permute(0, 3, 1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Group normalisation whose backward pass is fast in channels-last memory."""
+"""Group normalisation that is fast in channels-last memory: its backward pass, and in half precision both."""
 
 from typing import Any
 
@@ -15,6 +15,12 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, C, H, W)."""
+        if x.device.type == "cpu" and x.dtype == torch.bfloat16:
+            # torch's kernels for it take six times as long as those for float32 with a cast there and back.
+            return self._normalised(x.float(), self.weight.float(), self.bias.float()).to(x.dtype)
+        return self._normalised(x, self.weight, self.bias)
+
+    def _normalised(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         fast = (
             x.ndim == 4
             and x.device.type == "cpu"
@@ -24,8 +30,8 @@ class GroupNorm(nn.GroupNorm):
             and x.is_contiguous(memory_format=torch.channels_last)
         )
         if not fast:
-            return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
-        return _ChannelsLast.apply(x, self.weight, self.bias, self.num_groups, self.eps)
+            return functional.group_norm(x, self.num_groups, weight, bias, self.eps)
+        return _ChannelsLast.apply(x, weight, bias, self.num_groups, self.eps)
 
 
 class _ChannelsLast(torch.autograd.Function):

@@ -14,6 +14,9 @@ from marey.network.linear import Linear, project
 from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, Mixer
 
+_MOST_WEIGHTS = 2**25
+"""Attention weights that may lie in memory at once."""
+
 
 def sinusoid(values: Tensor, width: int) -> Tensor:
     """Cosines, then sines, of the values at `width` / 2 frequencies from 1 down to 1/10000 (never scaled): (N,) -> (N,
@@ -39,6 +42,22 @@ class Embedding(nn.Module):
         return self.linear_2(functional.silu(self.linear_1(x)))
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of q (N, heads, L, d) to k and v (N, heads, M, d): (N, heads, L, d)."""
+    few = q.numel() // q.shape[-1] * k.shape[-2] <= _MOST_WEIGHTS
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and few:
+        # The fused kernel for it takes three times as long there.
+        flat = (y.flatten(0, 1) for y in (q, k, v))
+        return attend_by_products(*flat).view(*q.shape[:3], -1)
+    return functional.scaled_dot_product_attention(q, k, v)
+
+
+def attend_by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of q (N, L, d) to k and v (N, M, d), with the weights (N, L, M) in memory."""
+    weights = torch.softmax(torch.bmm(q * q.shape[-1] ** -0.5, k.transpose(1, 2)), dim=-1)
+    return torch.bmm(weights, v)
+
+
 class Attention(nn.Module):
     """Multi-head attention without bias in the projections in, with one in the projection out."""
 
@@ -54,7 +73,7 @@ class Attention(nn.Module):
         """x: (N, L, C). context: (N, M, D), or None for attention of x to itself."""
         source = x if context is None else context
         q, k, v = (self._split(y) for y in (self.to_q(x), self.to_k(source), self.to_v(source)))  # (N, heads, L, d)
-        return self.to_out[0](functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.to_out[0](attend(q, k, v).transpose(1, 2).flatten(2))
 
     def over_time(self, x: Tensor) -> Tensor:
         """Attention among the frames of each pixel: x (B, T, P, C)."""
@@ -65,9 +84,8 @@ class Attention(nn.Module):
             return y.transpose(1, 2).reshape(-1, frames, width // self.heads)
 
         q, k, v = (sequences(y) for y in (self.to_q(x), self.to_k(x), self.to_v(x)))
-        # Thousands of sequences of a few frames: on a CPU plain products win over the fused kernel.
-        weights = torch.softmax(torch.bmm(q * q.shape[-1] ** -0.5, k.transpose(1, 2)), dim=-1)
-        y = torch.bmm(weights, v).view(batch, pixels * self.heads, frames, -1).transpose(1, 2)
+        # Thousands of sequences of a few frames: plain products win over the fused kernel.
+        y = attend_by_products(q, k, v).view(batch, pixels * self.heads, frames, -1).transpose(1, 2)
         return self.to_out[0](y.reshape(batch, frames, pixels, width))
 
     def of_one_token(self, context: Tensor) -> Tensor:
