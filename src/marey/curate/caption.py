@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-VERSION = "1"
+VERSION = "2"
 _HUES = (
     (15, "red"),
     (40, "orange"),
@@ -32,7 +32,9 @@ def caption(clip: dict[str, Any], signals: dict[str, dict[str, Any]], luma: np.n
     if "motion" not in signals:
         return f"A photograph, {look}."
     share, data = signals["motion_share"]["value"], signals["motion"]["data"]
-    return f"A {look} shot {_moving(share, data, clip['width'], clip['height'])}, {clip['seconds']:.1f} seconds long."
+    article = "An" if look[0] in "aeiou" else "A"
+    moving = _moving(share, data, clip["width"], clip["height"])
+    return f"{article} {look} shot {moving}, {clip['seconds']:.1f} seconds long."
 
 
 def colour(luma: np.ndarray, chroma: np.ndarray) -> str:

@@ -168,8 +168,10 @@ class Taps:
     def __init__(self) -> None:
         self.pts: list[int] = []
         self.stills: dict[int, bytes] = {}
-        self._luma: list[np.ndarray] = []
-        self._chroma: list[np.ndarray] = []
+        # All signatures end to end: of a long source a list of arrays, and then a stack of them, would be twice as much.
+        self._luma = bytearray()
+        self._chroma = bytearray()
+        self._previous: np.ndarray | None = None
         self._pairs: list[tuple[int, int]] = []
         self._motion: list[tuple[float, float, float, float]] = []
         self._sampled: list[int] = []
@@ -188,8 +190,9 @@ class Taps:
             self._end_shot()
         elif self._album.is_over(luma, frame):
             self._close_album()
-        self._luma.append(np.ascontiguousarray(luma))
-        self._chroma.append(np.ascontiguousarray(chroma))
+        self._luma += luma.tobytes()
+        self._chroma += chroma.tobytes()
+        self._previous = luma
         self.pts.append(frame.pts)
         self._album.take(luma, frame)
         if self._anchor is None:
@@ -211,8 +214,8 @@ class Taps:
         their light (S, 2), brightness and sharpness."""
         return {
             "pts": np.array(self.pts, np.int64),
-            "luma": np.stack(self._luma),
-            "chroma": np.stack(self._chroma),
+            "luma": np.frombuffer(self._luma, np.uint8).reshape(-1, *LUMA),
+            "chroma": np.frombuffer(self._chroma, np.uint8).reshape(-1, LUMA[0] // 2, LUMA[1] // 2, 2),
             "pairs": np.array(self._pairs, np.int32).reshape(-1, 2),
             "motion": np.array(self._motion, np.float32).reshape(-1, 4),
             "sampled": np.array(self._sampled, np.int32),
@@ -220,9 +223,9 @@ class Taps:
         }
 
     def _leaps(self, luma: np.ndarray) -> bool:
-        if not self._luma:
+        if self._previous is None:
             return False
-        step = float(cv2.absdiff(luma, self._luma[-1]).mean()) / 255
+        step = float(cv2.absdiff(luma, self._previous).mean()) / 255
         leaps = step > 0.05 and step > 3 * self._pace
         self._pace = 0.0 if leaps else 0.8 * self._pace + 0.2 * step
         return leaps
