@@ -168,7 +168,7 @@ class Taps:
     def __init__(self) -> None:
         self.pts: list[int] = []
         self.stills: dict[int, bytes] = {}
-        # All signatures end to end: of a long source a list of arrays, and then a stack of them, would be twice as much.
+        # All signatures end to end: of a long source a list of arrays, and then a stack of them, would be twice that.
         self._luma = bytearray()
         self._chroma = bytearray()
         self._previous: np.ndarray | None = None
