@@ -109,12 +109,14 @@ class Windows(Section):
 class Autoencoder(Section):
     """diffusers' AutoencoderKLTemporalDecoder in a small configuration, trained here."""
 
-    channels: tuple[int, ...] = (32, 64, 64)
-    """One a level; the factor is 2 ** (levels - 1); each a multiple of 32."""
+    channels: tuple[int, ...] = (96, 32, 96)
+    """One a level, finest first, multiples of 32; the factor is 2 ** (levels - 1). The finest and the coarsest want 96
+    or more: normalisation has 32 groups, and groups of fewer than three channels lose how bright a picture is.
+    """
     layers: int = Field(1, ge=1)
     latent_channels: int = Field(4, ge=1)
     steps: int = Field(600, ge=1)
-    batch: int = Field(4, ge=1)
+    batch: int = Field(8, ge=1)
     """Windows a step."""
     frames: int = Field(2, ge=1)
     """Consecutive frames of each window that a step sees."""
@@ -122,7 +124,8 @@ class Autoencoder(Section):
     """A step sees a square of so many pixels of each frame, anywhere in it: more steps for the same time. None: all of
     it.
     """
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(5e-3, gt=0)
+    """Of weights with up to 32 inputs; one with more has as much less."""
     warmup: int = Field(20, ge=0)
     kl: float = Field(1e-6, ge=0)
     """Weight of the divergence from the unit normal (nats a latent) beside the mean absolute error of pixels in -1..1.
@@ -130,8 +133,8 @@ class Autoencoder(Section):
     ema: float = Field(0.99, ge=0, lt=1)
     checkpoint_every: int = Field(100, ge=1)
     evaluate_every: int = Field(100, ge=1)
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    decode_chunk: int = Field(8, ge=1)
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
+    """Autocast; weights stay in float32. auto: bf16 where the device computes in it by itself, no where it does not."""
 
 
 class Encode(Section):
@@ -180,7 +183,8 @@ class Stage(Section):
     quality_percent: float | None = Field(None, gt=0, le=100)
     """Finetuning: use only this share of the training windows, those of the best clips by `quality_by`."""
     quality_by: str = "sharpness"
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
+    """Autocast; weights stay in float32. auto: bf16 where the device computes in it by itself, no where it does not."""
 
 
 class Train(Section):

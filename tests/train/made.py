@@ -1,4 +1,4 @@
-"""A small library of real files, made through the library's own API: in each video a disc crosses a plain."""
+"""A small library of real files, made through the library's own API: in each video a disc crosses stripes."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from marey.media import probe, write_video
 SIDE, RATE = 48, 8
 ENCODE = recipe.Encode(
     windows=recipe.Windows(frames=4, fps=RATE, size=32, heldout_least=4, heldout_share=0.2),
-    autoencoder=recipe.Autoencoder(channels=(32, 32, 32), steps=40, batch=4, frames=2, lr=2e-3, evaluate_every=20),
+    autoencoder=recipe.Autoencoder(
+        channels=(96, 32, 96), steps=60, batch=4, frames=2, crop=None, lr=1e-3, evaluate_every=20
+    ),
 )
 
 
@@ -23,7 +25,7 @@ def disc(n: int, frames: int) -> np.ndarray:
     speed = 0.5 + 0.5 * (n % 5)
     pictures = np.empty((frames, SIDE, 64, 3), np.uint8)
     for t in range(frames):
-        picture = np.full((SIDE, 64, 3), 40 + 25 * (n % 6), np.float64)
+        picture = np.full((SIDE, 64, 3), 40 + 25 * (n % 6), np.float64) + 40 * ((x // 2) % 2)[:, :, None]
         inside = (x - 18 - speed * t) ** 2 + (y - 16 - 4 * (n % 4)) ** 2 < 81
         picture[inside] = colours[n % 4]
         pictures[t] = picture

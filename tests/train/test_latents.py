@@ -14,28 +14,25 @@ from marey.train.windows import encoded
 
 from . import made
 
-torch.set_num_threads(1)
+
+@pytest.fixture
+def library(encoded_library):
+    return encoded_library
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    with made.library(tmp_path_factory.mktemp("made"), videos=8) as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
-def summary(library):
-    return encode(library, made.ENCODE, "chosen", seed=0, run_folder=library.path / "runs" / "one", device="cpu")
+@pytest.fixture
+def summary(encoding):
+    return encoding[1]
 
 
 def test_the_summary_counts_what_there_is(library, summary):
     windows = encoded(library, summary.latents)
-    assert summary.train + summary.heldout == 8 * 4
+    assert summary.train + summary.heldout == 10 * 4
     assert summary.heldout == sum(window.heldout and not window.photo for window in windows) >= 4
     assert summary.photos == sum(window.photo and not window.heldout for window in windows) > 0
-    assert summary.groups == 10
-    assert summary.decoded >= 8 * 16
-    assert 8 < summary.psnr < 60
+    assert summary.groups == 12
+    assert summary.decoded >= 10 * 16
+    assert 15 < summary.psnr < 60
     assert f"{summary.heldout} held out" in str(summary)
 
 
@@ -72,7 +69,7 @@ def test_a_second_call_does_nothing(library, summary, monkeypatch):
     again = encode(library, made.ENCODE, "chosen", seed=0, run_folder=library.path / "runs" / "two", device="cpu")
     assert (again.latents, again.psnr, again.decoded) == (summary.latents, summary.psnr, 0)
     assert sorted(path for path in library.path.rglob("*.safetensors")) == shards
-    curves = [Metrics(library.path / "runs" / run / "metrics.jsonl").lines("autoencoder") for run in ("one", "two")]
+    curves = [Metrics(library.path / "runs" / run / "metrics.jsonl").lines("autoencoder") for run in ("encode", "two")]
     assert curves[0] == curves[1] != []
 
 
@@ -94,7 +91,7 @@ def test_killed_while_encoding_it_goes_on_and_comes_to_the_same(tmp_path, monkey
         pass
 
     results = []
-    for where, steps in (("a", ()), ("b", (7, 19))):
+    for where, steps in (("a", ()), ("b", (4, 11))):
         with made.library(tmp_path / where, videos=6) as library:
             for stop in steps:
                 real = AutoencoderStop(stop, Killed)
@@ -125,7 +122,9 @@ def AutoencoderStop(stop, error):
 
 
 def _quick():
-    autoencoder = made.ENCODE.autoencoder.model_copy(update={"steps": 24, "checkpoint_every": 5})
+    autoencoder = made.ENCODE.autoencoder.model_copy(
+        update={"steps": 14, "checkpoint_every": 3, "channels": (32, 32), "evaluate_every": 14}
+    )
     return made.ENCODE.model_copy(update={"autoencoder": autoencoder})
 
 

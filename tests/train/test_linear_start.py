@@ -9,8 +9,6 @@ from marey.train.autoencoder import Reconstruction
 from marey.train.batches import noise
 from marey.train.linear_start import LOGVAR, start_linear
 
-torch.set_num_threads(1)
-
 
 def started(channels: tuple[int, ...], **more: int) -> Autoencoder:
     autoencoder = Autoencoder.build(channels, sample_size=32, **more)

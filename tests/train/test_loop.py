@@ -17,8 +17,6 @@ from marey.train.metrics import Metrics
 from . import toy
 from .toy import STEPS, Toy, pace, train
 
-torch.set_num_threads(1)
-
 
 class Stopped(Exception):
     """Raised in the middle of a training step."""
@@ -157,6 +155,26 @@ def test_the_rate_rises_and_falls_to_a_tenth():
     assert all(a > b for a, b in itertools.pairwise(rates[3:]))
 
 
+def test_wide_layers_may_have_a_lower_rate(tmp_path):
+    plain, scaled = Toy(), Toy()
+    train(tmp_path / "plain", plain, steps=1, warmup=0)
+    train(tmp_path / "scaled", scaled, steps=1, warmup=0, full_rate_inputs=1)
+    fresh = Toy().module.layer
+    moved = [(task.module.layer.weight - fresh.weight).abs().mean().item() for task in (plain, scaled)]
+    assert moved[1] == pytest.approx(moved[0] / 3, rel=0.02)  # three inputs
+    biases = [(task.module.layer.bias - fresh.bias).item() for task in (plain, scaled)]
+    assert biases[0] == pytest.approx(biases[1])
+
+
+@pytest.mark.parametrize("at", [3, 11])
+def test_resuming_is_exact_with_many_rates_too(tmp_path, at):
+    train(tmp_path / "whole", Toy(), full_rate_inputs=1)
+    with pytest.raises(Stopped):
+        train(tmp_path / "cut", Toy(stopper(at)), full_rate_inputs=1)
+    train(tmp_path / "cut", Toy(), full_rate_inputs=1)
+    assert everything(tmp_path / "cut") == everything(tmp_path / "whole")
+
+
 def test_gradients_are_clipped(tmp_path):
     train(tmp_path, Toy(), clip_norm=1e-9, steps=5)
     fresh = Toy()
@@ -173,6 +191,15 @@ def test_stages_may_have_different_precisions(tmp_path):
     train(tmp_path / "c", Toy(), precision="bf16")
     a, b, c = (Metrics(tmp_path / name / "metrics.jsonl").lines()[-1]["loss"] for name in "abc")
     assert a == c != b
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_auto_is_bf16_where_the_device_computes_in_it(tmp_path, monkeypatch, fast):
+    monkeypatch.setattr("marey.train.loop.fast_bfloat16", lambda device: fast)
+    train(tmp_path / "auto", Toy(), precision="auto")
+    train(tmp_path / "named", Toy(), precision="bf16" if fast else "no")
+    auto, named = (Metrics(tmp_path / name / "metrics.jsonl").lines() for name in ("auto", "named"))
+    assert auto == named
 
 
 def test_half_precision_on_a_cpu_is_refused(tmp_path):

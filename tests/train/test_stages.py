@@ -7,37 +7,28 @@ import pytest
 import torch
 
 from marey import recipe
-from marey.catalog import Library
 from marey.errors import MareyError
 from marey.network.config import UNetConfig
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.inflate import inflate
 from marey.network.unet import fresh, is_temporal
 from marey.train.autoencoder import load_autoencoder
-from marey.train.latents import encode
 from marey.train.loop import Pace, fit
 from marey.train.pixels import stacked, to_unit
 from marey.train.stages import Encoded, ImageNetwork, ImageTask, VideoNetwork, VideoTask, best
 from marey.train.windows import encoded
 
-from . import made
-
-torch.set_num_threads(1)
 CPU = torch.device("cpu")
 STAGE = recipe.Stage(steps=6, batch=4, lr=1e-3, warmup=2, evaluate_every=6, checkpoint_every=6)
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    with made.library(tmp_path_factory.mktemp("made"), videos=8) as store:
-        autoencoder = made.ENCODE.autoencoder.model_copy(update={"steps": 3})
-        settings = made.ENCODE.model_copy(update={"autoencoder": autoencoder})
-        encode(store, settings, "chosen", seed=0, device="cpu")
-        yield store
+def library(encoded_library):
+    return encoded_library
 
 
 @pytest.fixture(scope="module")
-def autoencoder(library: Library):
+def autoencoder(library):
     return load_autoencoder(library.path / library.facts["encode/chosen"]["autoencoder"], CPU)
 
 

@@ -11,7 +11,7 @@ from marey import recipe
 from marey.errors import MareyError
 from marey.generate import Model
 from marey.network.folder import load_model
-from marey.train import encode, train
+from marey.train import train
 from marey.train.autoencoder import load_autoencoder
 from marey.train.checkpoints import Checkpoints
 from marey.train.loop import fit
@@ -21,7 +21,6 @@ from marey.train.windows import encoded
 
 from . import made
 
-torch.set_num_threads(1)
 CPU = torch.device("cpu")
 ROOM = sys.modules["marey.train.train"]  # marey.train has a function of this name
 PLAIN = {"batch": 8, "lr": 3e-3, "warmup": 5, "ema": 0.98}
@@ -37,10 +36,8 @@ SETTINGS = recipe.Train(
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    with made.library(tmp_path_factory.mktemp("made"), videos=10) as store:
-        encode(store, made.ENCODE, "chosen", seed=0, device="cpu")
-        yield store
+def library(encoded_library):
+    return encoded_library
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +61,7 @@ def judged(library, folder):
 def test_the_losses_fall(library, folder):
     metrics = Metrics(library.path / "runs" / "one" / "metrics.jsonl")
     assert [line["stage"] for line in metrics.lines()] == (
-        ["autoencoder"] * 40 + ["image"] * 20 + ["video"] * 90 + ["finetune"] * 10
+        ["autoencoder"] * made.ENCODE.autoencoder.steps + ["image"] * 20 + ["video"] * 90 + ["finetune"] * 10
     )
     video = [line["loss"] for line in metrics.lines("video")]
     assert np.mean(video[-20:]) < 0.7 * np.mean(video[:10])

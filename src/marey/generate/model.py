@@ -231,7 +231,7 @@ class Model:
         for start in range(0, len(videos), batch):
             some = videos[start : start + batch]
             flat = _to_unit(some.reshape(-1, *some.shape[2:]))
-            with torch.inference_mode():
+            with torch.no_grad():
                 mean, _ = self.parts.autoencoder.encode(self._pixels(flat.unflatten(0, some.shape[:2])))
                 pieces.append(self._decode(mean * self.parts.autoencoder.scaling_factor))
         return np.concatenate(pieces) if pieces else videos.copy()
@@ -291,7 +291,7 @@ class Model:
             raise MareyError(f"motion is {motion}: 0 (still) to 255 (the liveliest of the training clips) would do.")
         return motion
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _continue(
         self,
         stills: Tensor,
@@ -350,7 +350,7 @@ class Model:
             lambda step, sigma, x, denoised: done(step + 1),
         )
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _decode(self, latents: Tensor) -> np.ndarray:
         """Scaled latents (N, T, C, h, w) to uint8 (N, T, H, W, 3)."""
         autoencoder = self.parts.autoencoder

@@ -27,8 +27,11 @@ from marey.train.windows import Window, fingerprint
 STAGE = "autoencoder"
 VERSION = 1
 """Changes whenever the same windows and settings would give another autoencoder."""
-_JUDGED = 24
+_JUDGED = 8
 """At most this many held-out windows are looked at while it trains."""
+_INDIFFERENT = {"checkpoint_every", "evaluate_every"}  # to the weights
+_FULL_RATE_INPUTS = 32
+"""The linear start is soon lost where layers of 864 inputs move at the rate that layers of 27 need."""
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
@@ -129,7 +132,7 @@ def train_autoencoder(
         MareyError: training cannot be done, or diverged.
     """
     training = [(window.id, window.pts, window.size) for window in windows if not window.heldout]
-    name = fingerprint([VERSION, training, settings.model_dump(mode="json", exclude={"decode_chunk"}), seed])
+    name = fingerprint([VERSION, training, settings.model_dump(mode="json", exclude=_INDIFFERENT), seed])
     folder = library.path / "models" / f"autoencoder-{name}"
     metrics = Metrics(run / "metrics.jsonl")
     if (folder / "config.json").is_file():
@@ -215,4 +218,5 @@ def _pace(settings: recipe.Autoencoder) -> Pace:
         checkpoint_every=settings.checkpoint_every,
         evaluate_every=settings.evaluate_every,
         precision=settings.precision,
+        full_rate_inputs=_FULL_RATE_INPUTS,
     )

@@ -20,7 +20,7 @@ VERSION = 1
 """Changes whenever the same pixels and autoencoder would give other latents."""
 _SHARD = 64
 """Windows a shard of latents."""
-_JUDGED = 64
+_JUDGED = 24
 """Held-out windows whose reconstruction is measured for the summary, at most."""
 
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from marey import recipe
 from marey.errors import MareyError
+from marey.generate.device import fast_bfloat16
 from marey.network.memory import keep_freed_memory
 from marey.progress import Progress, silent
 from marey.train.average import Average
@@ -57,12 +58,17 @@ class Pace:
     checkpoint_every: int
     evaluate_every: int
     precision: str
-    """no (float32), bf16 or fp16: autocast; weights, average and optimizer stay in float32."""
+    """no (float32), bf16, fp16 or auto: autocast; weights, average and optimizer stay in float32."""
+
+    full_rate_inputs: int | None = None
+    """A weight with more inputs than this has its rate divided by as much as it has more: Adam moves each weight by about
+    the rate, so that a layer's output moves by the rate times its inputs (arXiv 2203.03466). None: one rate for all.
+    """
 
     @classmethod
     def of(cls, stage: recipe.Stage) -> "Pace":
         """The pace of a training stage's section of the recipe."""
-        return cls(**{name: getattr(stage, name) for name in cls.__dataclass_fields__})
+        return cls(**{name: getattr(stage, name) for name in cls.__dataclass_fields__ if hasattr(stage, name)})
 
     def rate(self, step: int) -> float:
         """The learning rate of step `step`, from 0."""
@@ -70,6 +76,12 @@ class Pace:
             return self.lr * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
+
+    def share(self, parameter: torch.Tensor) -> float:
+        """What part of the learning rate a parameter has."""
+        if self.full_rate_inputs is None or parameter.ndim < 2:
+            return 1.0
+        return min(1.0, self.full_rate_inputs / parameter[0].numel())
 
 
 class Diverged(MareyError):
@@ -104,7 +116,16 @@ def fit(
     accelerator = _accelerator(device, pace.precision)
     task.module.to(accelerator.device)
     trained = {name: value for name, value in task.module.named_parameters() if value.requires_grad}
-    optimizer = torch.optim.AdamW(trained.values(), lr=pace.lr, betas=(0.9, 0.99), weight_decay=0.01)
+    groups: dict[float, list[str]] = {}
+    for name, value in trained.items():
+        groups.setdefault(pace.share(value), []).append(name)
+    names = [name for group in groups.values() for name in group]  # in the optimizer's order
+    optimizer = torch.optim.AdamW(
+        [{"params": [trained[name] for name in group], "share": share} for share, group in groups.items()],
+        lr=pace.lr,
+        betas=(0.9, 0.99),
+        weight_decay=0.01,
+    )
     average = Average(task.module, pace.ema, pace.ema_warmup)
     module, optimizer = accelerator.prepare(task.module, optimizer)
     bare = accelerator.unwrap_model(module)
@@ -114,7 +135,7 @@ def fit(
         first = found.step
         bare.load_state_dict(found.weights, strict=False)
         average.load(found.average)
-        load_optimizer(optimizer, list(trained), found.optimizer)
+        load_optimizer(optimizer, names, found.optimizer)
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(found.state["scaler"])
     if accelerator.is_main_process:
@@ -128,14 +149,14 @@ def fit(
     module.train()
     for step in range(first, pace.steps):
         for group in optimizer.param_groups:
-            group["lr"] = pace.rate(step)
+            group["lr"] = pace.rate(step) * group["share"]
         share = slice(accelerator.process_index, None, accelerator.num_processes)
         loss = losses({name: value[share] for name, value in task.batch(step).items()}).mean()
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(module.parameters(), pace.clip_norm)
         loss_value, norm_value = float(accelerator.gather(loss.detach()).mean()), float(norm)
         # In fp16 the scaler meets an overflow of the gradients by leaving the step out.
-        if not math.isfinite(loss_value) or not (math.isfinite(norm_value) or pace.precision == "fp16"):
+        if not math.isfinite(loss_value) or not (math.isfinite(norm_value) or accelerator.scaler is not None):
             raise Diverged(_diverged(task.name, step + 1, loss_value, norm_value, checkpoints))
         optimizer.step()
         optimizer.zero_grad()
@@ -153,7 +174,7 @@ def fit(
             metrics.write(task.name, finished, loss=loss_value, lr=pace.rate(step), grad_norm=norm_value, **measured)
             if finished % pace.checkpoint_every == 0 or finished == pace.steps:
                 state = {} if accelerator.scaler is None else {"scaler": accelerator.scaler.state_dict()}
-                tensors = optimizer_tensors(optimizer, list(trained))
+                tensors = optimizer_tensors(optimizer, names)
                 checkpoints.save(Checkpoint(finished, _kept(bare, trained), average.weights, tensors, state))
         progress(what, finished, pace.steps, f"loss {loss_value:.3f}")
 
@@ -173,6 +194,8 @@ def _accelerator(device: torch.device, precision: str) -> Any:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
+    if precision == "auto":
+        precision = "bf16" if fast_bfloat16(device) else "no"
     if precision == "fp16" and device.type == "cpu":
         raise MareyError('precision "fp16" is not to be had on the CPU: "bf16" or "no" would do.')
     if device.type == "cuda" and device.index is not None:
