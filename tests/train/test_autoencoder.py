@@ -100,7 +100,7 @@ def test_batches_are_of_training_windows_and_functions_of_the_step(read):
     task.batch(0)
     again = AutoencoderTask(library, kind, windows, SETTINGS, 0).batch(3)
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert first["pixels"].shape == (2, 2, 3, 32, 32)
+    assert first["pixels"].shape == (SETTINGS.batch, 2, 3, 32, 32)
     pictures = [frame for w in windows if not w.heldout for frame in stacked(library, kind, [w])[0]]
     frames = {picture.tobytes() for picture in pictures} | {picture[:, ::-1].tobytes() for picture in pictures}
     for step in range(12):

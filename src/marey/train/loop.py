@@ -61,8 +61,8 @@ class Pace:
     """no (float32), bf16, fp16 or auto: autocast; weights, average and optimizer stay in float32."""
 
     full_rate_inputs: int | None = None
-    """A weight with more inputs than this has its rate divided by as much as it has more: Adam moves each weight by about
-    the rate, so that a layer's output moves by the rate times its inputs (arXiv 2203.03466). None: one rate for all.
+    """A weight with more inputs than this has its rate divided by as much as it has more: Adam moves each weight by
+    about the rate, so that a layer's output moves by the rate times its inputs (arXiv 2203.03466). None: one for all.
     """
 
     @classmethod
