@@ -5,6 +5,7 @@ hand.
 """
 
 import json
+import tomllib
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from marey.catalog import Library
 from marey.catalog.select import select
 from marey.evaluate import evaluate
 from marey.media import jpeg_bytes, write_video
-from marey.recipe import Evaluate, Recipe, Select
+from marey.recipe import Evaluate, Recipe, Select, find
 
 HOSTILE = 'x" onload="alert(1)"><script>alert(2)</script>&.mp4'
 HOSTILE_CAPTION = "</p><img src=http://evil.example/x onerror=alert(3)> {{ 7 * 7 }}"
@@ -183,7 +184,8 @@ def make(
 def _recipe(footage: Path) -> Recipe:
     limits = {"folder": str(footage), "budget_seconds": 420, "file_seconds": 4.0}
     rules = {"name": "tiny", "drop": {"motion": 20, "sharpness": 10, "text_area": 10}, "allow_missing": True}
-    return Recipe.of({"seed": 7, "footage": limits, "select": rules, "report": {"title": "First light"}})
+    tiny = tomllib.loads(find("tiny").read_text(encoding="utf-8"))
+    return Recipe.of({**tiny, "footage": limits, "select": rules, "report": {"title": "First light"}})
 
 
 def _put_footage(library: Library, path: Path, identity: str, frames: np.ndarray, made: bool, cut_short: bool) -> None:
