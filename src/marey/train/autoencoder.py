@@ -29,6 +29,8 @@ VERSION = 1
 """Changes whenever the same windows and settings would give another autoencoder."""
 _JUDGED = 8
 """At most this many held-out windows are looked at while it trains."""
+_MEASURED = 64
+"""At most this many training windows say how large the latents are."""
 _INDIFFERENT = {"checkpoint_every", "evaluate_every"}  # to the weights
 _FULL_RATE_INPUTS = 32
 """The linear start is soon lost where layers of 864 inputs move at the rate that layers of 27 need."""
@@ -192,9 +194,8 @@ def _scaling(
     autoencoder: Autoencoder, library: Library, kind: str, windows: Sequence[Window], device: torch.device
 ) -> float:
     autoencoder.to(device)
-    scale = measure_scaling(
-        autoencoder.encode(to_unit(stacked(library, kind, [window])).to(device)) for window in windows
-    )
+    some = [windows[n] for n in spread(len(windows), _MEASURED)]
+    scale = measure_scaling(autoencoder.encode(to_unit(stacked(library, kind, [window])).to(device)) for window in some)
     autoencoder.to("cpu")
     return scale
 
