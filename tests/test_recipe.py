@@ -41,14 +41,14 @@ def test_overrides_of_other_types() -> None:
             "select.drop.motion=12.5",
             "encode.autoencoder.channels=[32,64]",
             'device="cpu"',
-            "curate.text=false",
+            'curate.without=["text_area"]',
         ],
     )
     assert recipe.select.name == "hq"
     assert recipe.select.drop == {"motion": 12.5}
     assert recipe.encode.autoencoder.channels == (32, 64)
     assert recipe.device == "cpu"
-    assert recipe.curate.text is False
+    assert recipe.curate.without == ("text_area",)
 
 
 @pytest.mark.parametrize(

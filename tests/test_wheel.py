@@ -68,6 +68,8 @@ def test_it_starts_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
         "write_video(sys.argv[1], np.stack([b[:120, 4 * t : 4 * t + 160] for t in range(40)]), 20)"
     )
     subprocess.run([python, "-c", code, footage / "pan.mp4"], check=True)
-    curated = marey("curate", str(footage), "--out", str(tmp_path / "library"), "curate.text=false", "--json")
+    curated = marey(
+        "curate", str(footage), "--out", str(tmp_path / "library"), 'curate.without=["text_area"]', "--json"
+    )
     assert curated.returncode == 0, curated.stderr
     assert (tmp_path / "library" / "library.db").is_file()

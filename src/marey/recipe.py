@@ -62,8 +62,9 @@ class Curate(Section):
     """Clips shorter than this are rejected (they stay in the catalog)."""
     longest_seconds: float | None = Field(None, gt=0)
     """Longer clips are divided evenly. None: a clip is a whole shot."""
-    text: bool = True
-    """Measure the text area of each clip (needs the 'ocr' extra; without it the signal is missing)."""
+    without: tuple[str, ...] = ()
+    """Signals that are not computed, such as text_area. One whose extra is not installed is `missing`, and a later run
+    fills it in."""
     file_timeout_seconds: float = Field(600.0, gt=0)
     """A source that takes longer is given up, and only that one."""
     transitions: Transitions = Transitions()

@@ -24,7 +24,7 @@ from marey.media import write_video
 from marey.recipe import Curate, Footage
 from marey.worlds.edits import Join, compose
 
-NO_TEXT = Curate(text=False)
+NO_TEXT = Curate(without=("text_area",))
 
 
 def edit(path: Path, seeds: tuple[int, ...], joins: list[Join] | None = None) -> Path:
@@ -79,11 +79,11 @@ def test_a_second_run_and_new_thresholds_decode_nothing(footage: Path) -> None:
     before = rows(footage.parent / "library")
     with counted() as count:
         again = work(footage)
-        assert again.did == {"probed": 0, "read": 0, "cut": 0, "text": 0}
+        assert again.did == {"probed": 0, "read": 0, "cut": 0, "measured": 0, "told": 0}
         assert rows(footage.parent / "library") == before
-        other = work(footage, Curate(text=False, longest_seconds=0.7))
+        other = work(footage, Curate(without=("text_area",), longest_seconds=0.7))
     assert count.pictures == 0
-    assert other.did == {"probed": 0, "read": 0, "cut": 2, "text": 0}
+    assert other.did == {"probed": 0, "read": 0, "cut": 2, "measured": 60, "told": 10}
     assert other.clips["ok"] == 10
     work(footage)
     assert rows(footage.parent / "library") == before
@@ -93,7 +93,7 @@ def test_a_new_and_a_changed_file_are_all_that_is_read(footage: Path) -> None:
     work(footage)
     edit(footage / "three.mp4", (6, 7))
     with counted() as count:
-        assert work(footage).did == {"probed": 1, "read": 1, "cut": 1, "text": 0}
+        assert work(footage).did == {"probed": 1, "read": 1, "cut": 1, "measured": 12, "told": 2}
     assert count.pictures == 60
     edit(footage / "one.mp4", (8, 9))
     assert work(footage).did["read"] == 1
@@ -310,9 +310,9 @@ def test_a_disk_without_room_is_told_before_the_run(footage: Path, monkeypatch: 
 def test_text_is_missing_without_its_extra_and_computed_when_it_comes(
     footage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from marey.curate import text
+    from marey.curate.measures.text_area import TextArea
 
-    monkeypatch.setattr(text, "installed", lambda: False)
+    monkeypatch.setattr(TextArea, "lacking", lambda self: 'text boxes need it: pip install "marey[ocr]"')
     work(footage, Curate())
     with Library.open(footage.parent / "library") as library:
         (row, *_) = library.rows("select * from signals where name = 'text_area'")
@@ -321,7 +321,8 @@ def test_text_is_missing_without_its_extra_and_computed_when_it_comes(
     monkeypatch.undo()
     with counted() as count:
         summary = work(footage, Curate())
-    assert summary.did == {"probed": 0, "read": 0, "cut": 0, "text": 5}
+    assert summary.did == {"probed": 0, "read": 0, "cut": 0, "measured": 5, "told": 0}
+    assert summary.measured == {"text_area": 5}
     assert count.pictures == 0
     with Library.open(footage.parent / "library") as library:
         values = library.rows("select * from signals where name = 'text_area'")
@@ -336,7 +337,7 @@ def test_killed_at_any_moment_and_run_again_it_is_as_if_it_never_was(footage: Pa
     stormy = footage.parent / "stormy"
     code = (
         "import sys; from marey.curate import curate; from marey.recipe import Curate;"
-        "curate(sys.argv[1], sys.argv[2], settings=Curate(text=False), workers=1)"
+        "curate(sys.argv[1], sys.argv[2], settings=Curate(without=['text_area']), workers=1)"
     )
     command = [sys.executable, "-c", f"if __name__ == '__main__':\n    {code}", str(footage), str(stormy)]
     rng = np.random.default_rng(0)

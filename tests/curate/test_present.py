@@ -31,7 +31,11 @@ def place(tmp_path: Path) -> Path:
 
 def work(place: Path, budget: Footage | None = None) -> Summary:
     return curate(
-        place, place.parent / "library", settings=Curate(text=False), footage_settings=budget or Footage(), workers=0
+        place,
+        place.parent / "library",
+        settings=Curate(without=("text_area",)),
+        footage_settings=budget or Footage(),
+        workers=0,
     )
 
 
@@ -113,7 +117,7 @@ def test_licences_and_captions_are_read_anew_and_a_copy_without_them_takes_none_
 def test_another_folder_leaves_the_first_one_as_it_is(place: Path) -> None:
     work(place)
     other = film(place.parent / "other" / "three.mp4", 3).parent
-    summary = curate(other, place.parent / "library", settings=Curate(text=False), workers=0)
+    summary = curate(other, place.parent / "library", settings=Curate(without=("text_area",)), workers=0)
     assert summary.inputs == {"ok": 3}
     assert summary.clips == {"ok": 3}
 
@@ -150,7 +154,12 @@ def test_only_what_is_read_needs_room(place: Path, monkeypatch: pytest.MonkeyPat
 
 def test_each_piece_of_a_long_shot_has_stills(tmp_path: Path) -> None:
     film(tmp_path / "footage" / "long.mp4", 6, frames=700)
-    curate(tmp_path / "footage", tmp_path / "library", settings=Curate(text=False, longest_seconds=3.6), workers=0)
+    curate(
+        tmp_path / "footage",
+        tmp_path / "library",
+        settings=Curate(without=("text_area",), longest_seconds=3.6),
+        workers=0,
+    )
     with Library.open(tmp_path / "library") as library:
         clips = library.rows("select * from clips order by n")
     assert len(clips) == 8

@@ -28,7 +28,7 @@ def line(recipe: Recipe) -> str:
     [
         [],
         ["train.video.steps=17", 'report.title="it\'s mine; rm -rf"', "select.min={sharpness = 3.5}"],
-        ["footage.file_seconds=none", "generate.guidance=[1.0, 3.0]", "curate.text=false"],
+        ["footage.file_seconds=none", "generate.guidance=[1.0, 3.0]", 'curate.without=["text_area"]'],
     ],
 )
 def test_the_command_gives_the_same_recipe(overrides: list[str]) -> None:

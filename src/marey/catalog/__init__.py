@@ -4,7 +4,7 @@ from marey.catalog.forget import Forgotten, forget, remember
 from marey.catalog.paths import path_text, text_path
 from marey.catalog.publish import Published, publish
 from marey.catalog.select import Selection, Threshold, choose, read_selection, select
-from marey.catalog.shards import flatten, new_shard, shard_name, write_shard
+from marey.catalog.shards import Shard, flatten, new_shard, shard_name, write_shard
 from marey.catalog.split import groups, split
 from marey.catalog.store import Library, Place
 
@@ -14,6 +14,7 @@ __all__ = [
     "Place",
     "Published",
     "Selection",
+    "Shard",
     "Threshold",
     "choose",
     "flatten",

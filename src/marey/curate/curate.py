@@ -1,24 +1,25 @@
 """The verb: a folder of footage becomes a library, or a library is brought up to date with it.
 
-Scan, probe, budget, read (the one decode), cut (from the trace), text, duplicates. Each piece is entered in the ledger
-when it is done, in the same transaction as what it gave: a kill costs at most the item in hand, and a second run finds
-out what is missing.
+Scan, probe, budget, read (the one decode), cut (from the trace), measure, tell, duplicates. Each piece is entered in
+the ledger or as a row of its own when it is done, in the same transaction as what it gave: a kill costs at most the
+item in hand, and a second run finds out what is missing.
 """
 
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from marey.catalog import Library, path_text, text_path
-from marey.curate import caption as captions
 from marey.curate import clips as cutting
-from marey.curate import text
 from marey.curate import transitions as detection
 from marey.curate.budget import demand_room, needed_bytes, within
+from marey.curate.captioning import tell
 from marey.curate.duplicates import group_duplicates
+from marey.curate.measuring import measure_clips
 from marey.curate.present import settle
 from marey.curate.read import ProbeStage, ReadStage
 from marey.curate.scan import Found, Sidecars, scan
@@ -62,12 +63,13 @@ def curate(
         left_out = work.choose(found, place)
         work.read()
         work.cut()
-        if settings.text:
-            work.text()
+        work.measure(of_captions=False)
+        work.tell()
+        work.measure(of_captions=True)
         group_duplicates(library)
         if library.one("select 1 from clips where status = 'ok'") is None:
             raise MareyError(_nothing(library, place, len(found)))
-        return summarise(library, work.did, left_out, work.sidecars.notes)
+        return summarise(library, work.did, dict(sorted(work.measured.items())), left_out, work.sidecars.notes)
 
 
 class _Work:
@@ -77,7 +79,8 @@ class _Work:
         self.library, self.budget, self.settings = library, budget, settings
         self.workers, self.progress = workers, progress
         self.sidecars = Sidecars()
-        self.did = {"probed": 0, "read": 0, "cut": 0, "text": 0}
+        self.did = {"probed": 0, "read": 0, "cut": 0, "measured": 0, "told": 0}
+        self.measured: Counter[str] = Counter()
         self._chosen: dict[str, float | None] = {}  # footage to the seconds that are read of it; None: all
         self._threads = 1 if workers else (os.cpu_count() or 1)
 
@@ -181,7 +184,7 @@ class _Work:
             self._enter_read(result, self._chosen[result.id])
 
     def cut(self) -> None:
-        """Transitions, clips, signals and captions from the traces, where the settings or the trace are new."""
+        """Transitions and clips from the traces, where the settings or the trace are new."""
         done = {
             row["item"]: row["stage"]
             for row in self.library.rows("select item, stage from ledger where stage like 'cut@%'")
@@ -196,37 +199,18 @@ class _Work:
         if waiting:
             self.progress("cutting into clips", len(waiting), len(waiting))
 
-    def text(self) -> None:
-        """The text area of every ok clip that lacks it."""
-        stage = text.TextStage()
-        rows = self.library.rows(
-            "select clips.*, footage.path from clips join footage on footage.id = clips.footage "
-            "left join signals on signals.clip = clips.id and signals.name = 'text_area' and signals.version = ? "
-            "and signals.status != 'missing' where clips.status = 'ok' and signals.clip is null order by clips.id",
-            stage.version,
-        )
-        if not text.installed():
-            lacking = [_text_row(row["id"], stage.version, None, status="missing", reason=text.MISSING) for row in rows]
-            self.library.put("signals", lacking)
-            return
-        places = {item: (place.shard, place.key) for item, place in self.library.places("stills").items()}
-        items = [
-            {
-                "id": row["id"],
-                "library": path_text(self.library.path),
-                "stills": [places[f"{row['footage']}:{n}"] for n in json.loads(row["stills"])],
-                "path": row["path"],
-                "span": (row["start_pts"], row["end_pts"], row["frames"]),
-            }
-            for row in rows
-        ]
-        for result in self.run(stage, items, "looking for text", 120.0):
-            self.did["text"] += 1
-            if result.status == "ok":
-                row = _text_row(result.id, stage.version, **result.out)
-            else:
-                row = _text_row(result.id, stage.version, value=None, status="failed", reason=result.error)
-            self.library.put("signals", [row])
+    def measure(self, *, of_captions: bool) -> None:
+        """Every signal that an ok clip lacks."""
+        done = measure_clips(self.library, self._batches, self._threads, self.settings.without, of_captions=of_captions)
+        self.measured.update(done)
+        self.did["measured"] = sum(self.measured.values())
+
+    def tell(self) -> None:
+        """The captions that ok clips lack."""
+        self.did["told"] = tell(self.library)
+
+    def _batches(self, stage: Any, items: list[dict[str, Any]], what: str) -> Iterable[Result]:
+        return self.run(stage, items, what, self.settings.file_timeout_seconds)
 
     def _input(
         self,
@@ -285,7 +269,10 @@ class _Work:
                     "tensors",
                     [{"kind": "stills", "item": item, "shard": out["stills"], "key": item} for item in stills],
                 )
-                self.library.delete("ledger", item=name)  # a new trace: all that was computed from the old one is stale
+                # A new trace: all that was computed from the old one is stale.
+                self.library.delete("ledger", item=name)
+                clips = [clip["id"] for clip in self.library.rows("select id from clips where footage = ?", name)]
+                self.library.delete("signals", clip=clips)
                 kept = {"trace": out["trace"], "reason": out["reason"], "limit": None}
                 if out["limited"]:
                     kept |= {"limit": limit, "whole_seconds": whole}
@@ -310,16 +297,14 @@ class _Work:
         return [row["item"] for row in rows]
 
     def _cut_key(self, row: dict[str, Any]) -> str:
-        """What the clips of a footage depend on: versions, thresholds, and the caption beside it. The trace's own row
+        """What the clips of a footage depend on: versions and thresholds. The trace's own row
         is deleted with it."""
         parts = [
             detection.VERSION,
             cutting.VERSION,
-            captions.VERSION,
             self.settings.transitions.fingerprint(),
             self.settings.shortest_seconds,
             self.settings.longest_seconds,
-            row["caption"],
         ]
         return "cut@" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
@@ -329,32 +314,15 @@ class _Work:
         assert isinstance(trace, dict)
         stills = [int(item.rpartition(":")[2]) for item in self._stills_of(name)]
         made = cutting.cut(row, trace, stills, self.settings)
-        signals: dict[str, dict[str, dict[str, Any]]] = {}
-        for signal in made.signals:
-            signals.setdefault(signal["clip"], {})[signal["name"]] = signal
-        rows = list(made.signals)
-        told = []
-        for clip in made.clips:
-            if clip["status"] != "ok":
-                continue
-            middle = (clip["start_frame"] + clip["end_frame"]) // 2
-            rows.append(cutting.hash_signal(clip["id"], trace["luma"][middle]))
-            fact = captions.caption(clip, signals[clip["id"]], trace["luma"][middle], trace["chroma"][middle])
-            told.append({"clip": clip["id"], "captioner": "facts", "version": captions.VERSION, "text": fact})
-            if row["caption"]:
-                told.append({"clip": clip["id"], "captioner": "file", "version": "1", "text": row["caption"]})
         had = {one["id"] for one in library.rows("select id from clips where footage = ?", name)}
         gone = had - {clip["id"] for clip in made.clips}
         with library.transaction():
             for table in ("signals", "captions", "selected"):
                 library.delete(table, clip=gone)
-            library.delete("captions", clip=had)
             library.delete("clips", id=gone)
             library.delete("transitions", footage=name)
             library.put("transitions", made.transitions)
             library.put("clips", made.clips)
-            library.put("signals", rows)
-            library.put("captions", told)
             library.delete("ledger", item=name, stage=self._cut_stages(name))
             library.record(Result(name, {"clips": len(made.clips)}), key)
 
@@ -368,23 +336,6 @@ def _known(row: dict[str, Any] | None, one: Found) -> bool:
     if row is None or (row["size"], row["mtime_ns"]) != (one.size, one.mtime_ns):
         return False
     return row["status"] == "rejected" or (row["footage"] is not None and row["stage"] != "scan")
-
-
-def _text_row(
-    clip: str, version: str, value: float | None, data: Any = None, status: str = "ok", reason: str = ""
-) -> dict[str, Any]:
-    return {
-        "clip": clip,
-        "name": "text_area",
-        "version": version,
-        "value": value,
-        "data": data,
-        "unit": text.UNIT,
-        "bad": text.BAD,
-        "params": text.PARAMS,
-        "status": status,
-        "reason": reason,
-    }
 
 
 def _nothing(library: Library, place: Path, looked_at: int) -> str:

@@ -25,7 +25,9 @@ class Summary:
     source_frames: int
     """Frames that these videos hold, in the span that was asked for."""
     did: dict[str, int]
-    """What this run did: probed, read, cut, text. All zero: there was nothing to do."""
+    """What this run did: probed, read, cut, measured, told. All zero: there was nothing to do."""
+    measured: dict[str, int]
+    """How many values of each signal it computed."""
     left_out: dict[str, Any]
     """Footage over the budget: videos, photos, seconds, and the command for all of it. Empty if there is none."""
     notes: list[str] = field(default_factory=list)
@@ -55,7 +57,9 @@ class Summary:
         return "\n".join(lines + [f"note         {note}" for note in self.notes])
 
 
-def summarise(library: Library, did: dict[str, int], left_out: dict[str, Any], notes: list[str]) -> Summary:
+def summarise(
+    library: Library, did: dict[str, int], measured: dict[str, int], left_out: dict[str, Any], notes: list[str]
+) -> Summary:
     """Count what the library holds."""
 
     def count(sql: str) -> dict[str, int]:
@@ -77,6 +81,7 @@ def summarise(library: Library, did: dict[str, int], left_out: dict[str, Any], n
         decoded=frames["decoded"],
         source_frames=frames["frames"],
         did=did,
+        measured=measured,
         left_out=left_out,
         notes=notes,
     )

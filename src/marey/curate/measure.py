@@ -1,0 +1,189 @@
+"""What a signal of a clip is computed by, and what it may look at.
+
+A measure is one class in one file of `measures/`, registered there. Each gives one signal, with the version that a
+stored value must have to be good: adding or changing a measure computes that column alone. None of them decodes video:
+they look at the trace and the stills that the pass kept.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import cv2
+import numpy as np
+
+from marey.catalog import Shard, text_path
+from marey.curate.read import still
+from marey.media import walk
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measure found in one clip."""
+
+    value: float | None
+    """In the measure's unit; None where `data` holds a vector or a text, or where there is nothing to measure."""
+    data: Any = None
+    """More of it: JSON, or an array, which is stored as a list."""
+    reason: str = ""
+    """Why there is no value, or what is to be known of it."""
+
+
+class View:
+    """One clip as measures see it. Each part is loaded when it is first asked for, and once for all of them.
+
+    Args:
+        clip, footage: their rows.
+        trace: the whole footage's, as `read.Taps.trace` describes it, loaded when called.
+        stills: (shard, key) of the clip's first, middle and last still.
+        captions: the clip's texts by captioner.
+    """
+
+    def __init__(
+        self,
+        library: Path,
+        clip: Row,
+        footage: Row,
+        trace: "Trace",
+        stills: list[tuple[str, str]],
+        captions: Mapping[str, str],
+    ) -> None:
+        self.clip, self.footage, self.captions = clip, footage, captions
+        self._library, self._trace, self._stills = library, trace, stills
+
+    @property
+    def path(self) -> Path:
+        """The file that the clip lies in."""
+        return text_path(self.footage["path"])
+
+    @property
+    def photo(self) -> bool:
+        """Whether it is a photograph."""
+        return bool(self.footage["kind"] == "photo")
+
+    @property
+    def tick(self) -> float:
+        """Seconds that one tick of its times takes."""
+        top, bottom = (int(part) for part in (self.footage["time_base"] or "1/1").split("/"))
+        return top / bottom
+
+    @property
+    def pts(self) -> np.ndarray:
+        """Times of its frames in ticks: int64 (T,)."""
+        return self._trace["pts"][self._span]
+
+    @property
+    def luma(self) -> np.ndarray:
+        """Signatures of its frames: uint8 (T, 36, 64)."""
+        return self._trace["luma"][self._span]
+
+    @property
+    def chroma(self) -> np.ndarray:
+        """Their Cb and Cr: uint8 (T, 18, 32, 2)."""
+        return self._trace["chroma"][self._span]
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Which frames were compared for motion, counted from the clip's first: int (P, 2)."""
+        return self._trace["pairs"][self._paired] - self.clip["start_frame"]
+
+    @property
+    def motion(self) -> np.ndarray:
+        """The motion between these frames over half a second: float32 (P, columns)."""
+        return self._trace["motion"][self._paired]
+
+    @cached_property
+    def sampled(self) -> np.ndarray:
+        """Which frames were looked at closely, counted from the clip's first: int (S,)."""
+        return self._trace["sampled"][self._looked_at] - self.clip["start_frame"]
+
+    @property
+    def light(self) -> np.ndarray:
+        """What was seen there: float32 (S, columns)."""
+        return self._trace["light"][self._looked_at]
+
+    @cached_property
+    def stills(self) -> list[np.ndarray]:
+        """First, middle and last still, uint8 RGB (H, W, 3), one to three of them. Where the pass kept none in a very
+        short clip, its span is decoded for use, apart from the pass."""
+        if self._stills:
+            return [_picture(self._library, shard, key) for shard, key in self._stills]
+        start, end, frames = (self.clip[name] for name in ("start_pts", "end_pts", "frames"))
+        wanted = {0, (frames - 1) // 2, frames - 1}
+        return [still(frame) for frame in walk(self.path, start, end, threads=1) if frame.n in wanted]
+
+    @property
+    def _span(self) -> slice:
+        return slice(self.clip["start_frame"], self.clip["end_frame"] + 1)
+
+    @cached_property
+    def _paired(self) -> np.ndarray:
+        pairs = self._trace["pairs"]
+        return np.flatnonzero((pairs[:, 0] >= self.clip["start_frame"]) & (pairs[:, 1] <= self.clip["end_frame"]))
+
+    @cached_property
+    def _looked_at(self) -> np.ndarray:
+        sampled = self._trace["sampled"]
+        return np.flatnonzero((sampled >= self.clip["start_frame"]) & (sampled <= self.clip["end_frame"]))
+
+
+class Trace:
+    """The arrays of a footage's trace by name, read when the first is asked for."""
+
+    def __init__(self, library: Path, shard: str, key: str) -> None:
+        self._library, self._shard, self._key = library, shard, key
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = Shard(self._library / self._shard).read(self._key)
+        assert isinstance(arrays, dict)
+        return arrays
+
+
+class Measure(ABC):
+    """One signal. Its class is made without arguments, and loads nothing before `setup`."""
+
+    name: ClassVar[str]
+    """The signal's, and the column's in what is published."""
+    version: ClassVar[str]
+    """Changes whenever the same clip would get another value."""
+    unit: ClassVar[str] = ""
+    bad: ClassVar[Literal["low", "high", ""]] = ""
+    """The end that `select --drop` cuts from; empty: neither."""
+    params: ClassVar[Mapping[str, Any]] = {}
+    """What a reader must know to compute it again."""
+    photos: ClassVar[bool] = True
+    """Whether photographs have it too."""
+    of_captions: ClassVar[bool] = False
+    """Whether it depends on the clip's captions: then it is computed anew when one of them changes."""
+
+    def lacking(self) -> str:
+        """What must be installed for it, as a sentence with the command; empty if nothing."""
+        return ""
+
+    def setup(self, threads: int) -> None:
+        """Load what is loaded once a process, which may use so many threads."""
+        return
+
+    @abstractmethod
+    def measure(self, view: View) -> Measured:
+        """The signal of one clip.
+
+        Raises:
+            Exception: this costs this value alone, which becomes `failed` with the reason.
+        """
+
+
+def _picture(library: Path, shard: str, key: str) -> np.ndarray:
+    from safetensors import safe_open
+
+    with safe_open(str(library / shard), framework="numpy") as file:
+        return cv2.cvtColor(cv2.imdecode(file.get_tensor(key), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

@@ -1,0 +1,34 @@
+"""Brightness and sharpness, as the mean over the frames that the pass looked at closely."""
+
+import numpy as np
+
+from marey.curate.measure import Measure, Measured, View
+from marey.signals.light import brightness, sharpness
+
+
+class Brightness(Measure):
+    """Mean luma."""
+
+    name, version, unit = "brightness", "1", "1"
+
+    def measure(self, view: View) -> Measured:
+        """0 (black) to 1 (white)."""
+        return Measured(float(_light(view)[0]))
+
+
+class Sharpness(Measure):
+    """Variance of the Laplacian at a short side of 128."""
+
+    name, version, unit, bad = "sharpness", "1", "grey levels^2", "low"
+
+    def measure(self, view: View) -> Measured:
+        """From 0 (blurred or empty)."""
+        return Measured(float(_light(view)[1]))
+
+
+def _light(view: View) -> np.ndarray:
+    if len(view.light):
+        return view.light.mean(axis=0)
+    # Between transitions that are close to each other the pass looked at no frame closely.
+    middle = view.luma[len(view.luma) // 2]
+    return np.array([brightness(middle), sharpness(middle)], np.float32)

@@ -1,0 +1,52 @@
+"""How much moves, as in the paper, and where to."""
+
+from typing import Any
+
+import numpy as np
+
+from marey.curate.measure import Measure, Measured, View
+from marey.signals.motion import FARNEBACK, PAIR_SECONDS, SHORT_SIDE, diagonal, motion
+
+PARAMS = {
+    "flow": "farneback " + " ".join(str(value) for value in FARNEBACK.values()),
+    "short_side": SHORT_SIDE,
+    "pair_seconds": PAIR_SECONDS,
+}
+
+
+class Motion(Measure):
+    """Mean length of the flow over half a second."""
+
+    name, version, unit, bad, params, photos = "motion", "1", "px", "low", PARAMS, False
+
+    def measure(self, view: View) -> Measured:
+        """In pixels of the source; the data tells the direction, and whether the clip was too short for a pair."""
+        return Measured(*_moved(view))
+
+
+class MotionShare(Measure):
+    """The same as a share of the picture's diagonal, so that sizes compare."""
+
+    name, version, unit, bad, params, photos = "motion_share", "1", "1", "low", PARAMS, False
+
+    def measure(self, view: View) -> Measured:
+        """From 0."""
+        value, data = _moved(view)
+        return Measured(value / diagonal(view.footage["height"], view.footage["width"]), data)
+
+
+def _moved(view: View) -> tuple[float, dict[str, Any]]:
+    """Mean magnitude over half a second in source pixels, and what else the flow says."""
+    count = len(view.pairs)
+    if count:
+        magnitude, right, down, zoom = (float(value) for value in view.motion.mean(axis=0)[:4])
+        short = bool((np.diff(view.pts[view.pairs], axis=1) * view.tick).max() < PAIR_SECONDS - 1e-3)
+    else:
+        # No pair of the pass lies in it: its widest, from the signatures that were kept, scaled.
+        moved = motion(view.luma[0], view.luma[-1], view.footage["height"], view.footage["width"])
+        fps = view.clip["fps"]
+        scale = PAIR_SECONDS / max((len(view.luma) - 1) / fps, 1e-6) if fps else 1.0
+        magnitude, right, down, zoom = (scale * v for v in (moved.magnitude, moved.right, moved.down, moved.zoom))
+        short = True
+    data = {"right": round(right, 6), "down": round(down, 6), "zoom": round(zoom, 6), "pairs": count, "short": short}
+    return magnitude, data

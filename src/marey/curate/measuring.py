@@ -1,0 +1,208 @@
+"""Every signal that clips lack, and no other: a clip has a row for each measure, with the version that gave it."""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from marey.catalog import Library, Place, path_text, text_path
+from marey.curate.measure import Measure, Trace, View
+from marey.curate.measures import MEASURES
+from marey.engine import Result
+from marey.errors import MareyError
+
+BATCH = 16
+"""So many clips of one footage are measured together: its trace is read once for them."""
+_CLIP = "id footage n start_frame end_frame start_pts end_pts frames seconds width height fps stills"
+_FOOTAGE = "id kind path width height fps time_base interlaced has_audio vfr seconds"
+
+Run = Callable[[Any, list[dict[str, Any]], str], Iterable[Result]]
+
+
+class MeasureStage:
+    """Several measures of several clips of one footage. Item: id, library, footage, clips [{clip, todo, stills,
+    captions}], trace (shard, key)."""
+
+    name, version, cpus, gpus = "measure", "1", 1.0, 0.0
+
+    def __init__(self, names: list[str], threads: int = 1) -> None:
+        self._names, self._threads = names, threads
+        self._measures: dict[str, Measure] = {}
+
+    def setup(self) -> None:
+        """Load what the measures need."""
+        cv2.setNumThreads(self._threads)
+        self._measures = {kind.name: kind() for kind in MEASURES if kind.name in self._names}
+        for measure in self._measures.values():
+            measure.setup(self._threads)
+
+    def process(self, item: dict[str, Any]) -> dict[str, Any]:
+        """The rows of the table signals."""
+        library = text_path(item["library"])
+        trace = Trace(library, *item["trace"])
+        rows = []
+        for one in item["clips"]:
+            view = View(library, one["clip"], item["footage"], trace, one["stills"], one["captions"])
+            rows += [self._row(self._measures[name], view) for name in one["todo"]]
+        return {"rows": rows}
+
+    def _row(self, measure: Measure, view: View) -> dict[str, Any]:
+        row = blank(measure, view.clip["id"], view.captions)
+        try:
+            found = measure.measure(view)
+        except Exception as error:
+            text = str(error) if isinstance(error, MareyError) else f"{type(error).__name__}: {error}"
+            return {**row, "status": "failed", "reason": text}
+        data = found.data.tolist() if isinstance(found.data, np.ndarray) else found.data
+        return {**row, "value": found.value, "data": data, "reason": found.reason}
+
+
+def measure_clips(
+    library: Library, run: Run, threads: int, without: Iterable[str], *, of_captions: bool
+) -> Counter[str]:
+    """Compute what ok clips lack of the measures that are of their captions, or of those that are not, but for those
+    `without`; returns how many values of each were computed.
+
+    A measure whose extra is not installed gives rows of status `missing`, which are filled once it is.
+
+    Raises:
+        MareyError: there is no measure of a name in `without`.
+    """
+    unknown = sorted(set(without) - {kind.name for kind in MEASURES})
+    if unknown:
+        known = ", ".join(kind.name for kind in MEASURES)
+        raise MareyError(f"curate.without names {unknown[0]!r}, which is no signal: {known} would do.")
+    measures = [kind() for kind in MEASURES if kind.name not in set(without) and kind.of_captions == of_captions]
+    lacking = {measure.name: measure.lacking() for measure in measures}
+    todo, captions = _todo(library, measures)
+    absent = [
+        {**blank(measure, clip, captions[clip]), "status": "missing", "reason": lacking[measure.name]}
+        for clip, names in todo.items()
+        for measure in measures
+        if measure.name in names and lacking[measure.name]
+    ]
+    library.put("signals", absent)
+    todo = {clip: [name for name in names if not lacking[name]] for clip, names in todo.items()}
+    items = list(_items(library, {clip: names for clip, names in todo.items() if names}, captions))
+    done: Counter[str] = Counter()
+    stage = MeasureStage(sorted({name for names in todo.values() for name in names}), threads)
+    while items:
+        waiting = {item["id"]: item for item in items}
+        items = []
+        for result in run(stage, list(waiting.values()), "measuring clips"):
+            item = waiting[result.id]
+            # One of them broke the process or took too long: each by itself tells which, and the others lose nothing.
+            parts = _parts(item) if result.status != "ok" else []
+            items += parts
+            if not parts:
+                done += _enter(library, item, result)
+    return done
+
+
+def blank(measure: Measure, clip: str, captions: Mapping[str, str]) -> dict[str, Any]:
+    """The row of a signal without its value."""
+    return {
+        "clip": clip,
+        "name": measure.name,
+        "version": stamp(measure, captions),
+        "value": None,
+        "data": None,
+        "unit": measure.unit,
+        "bad": measure.bad,
+        "params": measure.params,
+        "status": "ok",
+        "reason": "",
+    }
+
+
+def stamp(measure: type[Measure] | Measure, captions: Mapping[str, str]) -> str:
+    """The version of a measure, and of the captions too where it is of them."""
+    if not measure.of_captions:
+        return measure.version
+    text = json.dumps(dict(sorted(captions.items())), ensure_ascii=False)
+    return f"{measure.version}+{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _todo(library: Library, measures: list[Measure]) -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]:
+    """By clip the measures whose value is not there, or is of another version; and the clip's captions."""
+    captions: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in library.rows("select clip, captioner, text from captions where status = 'ok'"):
+        captions[row["clip"]][row["captioner"]] = row["text"]
+    had: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for row in library.rows("select clip, name, version, status from signals"):
+        had[row["clip"]][row["name"]] = (row["version"], row["status"])
+    here = {measure.name: not measure.lacking() for measure in measures}
+    todo: dict[str, list[str]] = {}
+    clips = library.rows(
+        "select clips.id, footage.kind from clips join footage on footage.id = clips.footage "
+        "where clips.status = 'ok' order by clips.footage, clips.n"
+    )
+    for clip in clips:
+        names = []
+        for measure in measures:
+            if clip["kind"] == "photo" and not measure.photos:
+                continue
+            version, status = had[clip["id"]].get(measure.name, ("", ""))
+            if version != stamp(measure, captions[clip["id"]]) or (status == "missing" and here[measure.name]):
+                names.append(measure.name)
+        if names:
+            todo[clip["id"]] = names
+    return todo, captions
+
+
+def _items(
+    library: Library, todo: dict[str, list[str]], captions: dict[str, dict[str, str]]
+) -> Iterator[dict[str, Any]]:
+    if not todo:
+        return
+    traces, stills = library.places("trace"), library.places("stills")
+    footage = {row["id"]: row for row in library.rows(f"select {_FOOTAGE.replace(' ', ', ')} from footage")}
+    rows = library.rows(f"select {_CLIP.replace(' ', ', ')} from clips where status = 'ok' order by footage, n")
+    batches: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["id"] in todo:
+            pictures = [_where(stills[f"{row['footage']}:{n}"]) for n in json.loads(row["stills"])]
+            said = captions.get(row["id"], {})
+            batches[row["footage"]].append({"clip": row, "todo": todo[row["id"]], "stills": pictures, "captions": said})
+    for name, clips in batches.items():
+        for n in range(0, len(clips), BATCH):
+            yield {
+                "id": f"{name}:{n}",
+                "library": path_text(library.path),
+                "footage": footage[name],
+                "trace": _where(traces[name]),
+                "clips": clips[n : n + BATCH],
+            }
+
+
+def _parts(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """An item of several clips as one a clip, an item of several measures as one a measure; none of a single one."""
+    clips = item["clips"]
+    if len(clips) > 1:
+        return [{**item, "id": one["clip"]["id"], "clips": [one]} for one in clips]
+    (one,) = clips
+    if len(one["todo"]) > 1:
+        return [{**item, "id": f"{item['id']} {name}", "clips": [{**one, "todo": [name]}]} for name in one["todo"]]
+    return []
+
+
+def _where(place: Place) -> tuple[str, str]:
+    return place.shard, place.key
+
+
+def _enter(library: Library, item: dict[str, Any], result: Result) -> Counter[str]:
+    if result.status == "ok":
+        rows = result.out["rows"]
+    else:
+        kinds = {kind.name: kind() for kind in MEASURES}
+        rows = [
+            {**blank(kinds[name], one["clip"]["id"], one["captions"]), "status": "failed", "reason": result.error}
+            for one in item["clips"]
+            for name in one["todo"]
+        ]
+    library.put("signals", rows)
+    return Counter(row["name"] for row in rows)
