@@ -4,7 +4,7 @@ Taps: a signature of every frame, Farneback's flow every half second, brightness
 interval doubling. All go into shards that this worker writes; only pointers and numbers travel.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import numpy as np
 
 from marey.catalog import flatten, new_shard, shard_name, text_path, write_shard
 from marey.media import Frame, Probe, Stills, Unusable, content_id, jpeg_bytes, probe, read, read_photo
-from marey.signals.light import SHARPNESS_SIDE, brightness, sharpness
-from marey.signals.motion import PAIR_SECONDS, SHORT_SIDE, motion
+from marey.signals.light import LIGHT, SHARPNESS_SIDE, light
+from marey.signals.motion import MOTION, PAIR_SECONDS, SHORT_SIDE, motion
 from marey.signals.signature import LUMA
 
 STILL_SIDE = 736
@@ -58,7 +58,7 @@ class ReadStage:
     """One sequential decode of a footage. Item: id (the footage), path, library, kind, size, mtime_ns, limit (seconds
     or None)."""
 
-    name, version, cpus, gpus = "read", "1", 1.0, 0.0
+    name, version, cpus, gpus = "read", "2", 1.0, 0.0
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
@@ -149,9 +149,9 @@ def _photo(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[int,
         "luma": small[None, ..., 0],
         "chroma": chroma[None],
         "pairs": np.zeros((0, 2), np.int32),
-        "motion": np.zeros((0, 4), np.float32),
+        "motion": np.zeros((0, len(MOTION)), np.float32),
         "sampled": np.zeros(1, np.int32),
-        "light": np.array([[brightness(luma), sharpness(luma)]], np.float32),
+        "light": np.array([light(luma, chroma, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))], np.float32),
     }
     shrink = min(1.0, STILL_SIDE / max(height, width))
     still = cv2.resize(
@@ -173,9 +173,9 @@ class Taps:
         self._chroma = bytearray()
         self._previous: np.ndarray | None = None
         self._pairs: list[tuple[int, int]] = []
-        self._motion: list[tuple[float, float, float, float]] = []
+        self._motion: list[tuple[float, ...]] = []
         self._sampled: list[int] = []
-        self._light: list[tuple[float, float]] = []
+        self._light: list[tuple[float, ...]] = []
         self._album = _Album()
         self._first: tuple[Frame, np.ndarray] | None = None  # of the provisional shot, with its small luma
         self._anchor: tuple[Frame, np.ndarray] | None = None  # the earlier frame of the next pair
@@ -209,17 +209,17 @@ class Taps:
         self._end_shot()
 
     def trace(self) -> dict[str, np.ndarray]:
-        """What is kept: pts (N,), luma (N, 36, 64), chroma (N, 18, 32, 2); pairs (P, 2) of frames and motion (P, 4)
-        between them over half a second, as magnitude, right, down (source pixels) and zoom; sampled (S,) frames and
-        their light (S, 2), brightness and sharpness."""
+        """What is kept: pts (N,), luma (N, 36, 64), chroma (N, 18, 32, 2); pairs (P, 2) of frames and motion (P, 7)
+        between them over half a second, in the columns of `signals.motion.MOTION`; sampled (S,) frames and their light
+        (S, 5), in the columns of `signals.light.LIGHT`."""
         return {
             "pts": np.array(self.pts, np.int64),
             "luma": np.frombuffer(self._luma, np.uint8).reshape(-1, *LUMA),
             "chroma": np.frombuffer(self._chroma, np.uint8).reshape(-1, LUMA[0] // 2, LUMA[1] // 2, 2),
             "pairs": np.array(self._pairs, np.int32).reshape(-1, 2),
-            "motion": np.array(self._motion, np.float32).reshape(-1, 4),
+            "motion": np.array(self._motion, np.float32).reshape(-1, len(MOTION)),
             "sampled": np.array(self._sampled, np.int32),
-            "light": np.array(self._light, np.float32).reshape(-1, 2),
+            "light": np.array(self._light, np.float32).reshape(-1, len(LIGHT)),
         }
 
     def _leaps(self, luma: np.ndarray) -> bool:
@@ -246,13 +246,12 @@ class Taps:
         moved = motion(small, after.gray(SHORT_SIDE), after.height, after.width)
         scale = PAIR_SECONDS / max(float(after.seconds - before.seconds), 1e-6)
         self._pairs.append((before.n, after.n))
-        self._motion.append((scale * moved.magnitude, scale * moved.right, scale * moved.down, scale * moved.zoom))
+        self._motion.append(astuple(moved.scaled(scale)))
         self._paired = True
 
     def _sample(self, frame: Frame) -> None:
-        luma = frame.gray(SHARPNESS_SIDE)
         self._sampled.append(frame.n)
-        self._light.append((brightness(luma), sharpness(luma)))
+        self._light.append(light(frame.gray(SHARPNESS_SIDE), frame.yuv(LUMA)[1], frame.lines()))
 
 
 class _Album:

@@ -103,6 +103,13 @@ class Pixels:
             self._cache[key] = self._chroma((height + 1) // 2, (width + 1) // 2)
         return self.gray(size), self._cache[key]
 
+    def lines(self, count: int = 256) -> np.ndarray:
+        """The middle rows of the luma, at most so many, as they are stored: uint8 (R, W), neither scaled nor turned."""
+        picture = self._as_planar()
+        plane = _plane(picture, 0)
+        top = max(0, plane.shape[0] - count) // 2
+        return _widened(plane[top : top + count], picture, chroma=False)
+
     def rgb(self, size: Size = None, *, crop: bool = False) -> np.ndarray:
         """Colour, uint8 (H, W, 3).
 
