@@ -5,22 +5,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from filming import film
+from filming import film, turn
 
 from marey.media import probe, read, write_video
-from marey.media.pixels import cover, halved, resize
+from marey.media.pixels import cover, halved, shrunk
 
 
 def first(path: Path):
     return next(iter(read(path, probe(path))))
 
 
-@pytest.mark.parametrize("shape", [(270, 480), (272, 640), (405, 720), (101, 203), (36, 64), (20, 30)])
+@pytest.mark.parametrize("shape", [(270, 480), (272, 640), (405, 720), (101, 203), (36, 64), (20, 30), (1080, 1920)])
 @pytest.mark.parametrize("target", [(36, 64), (128, 171)])
 def test_the_fast_way_down_is_near_the_area_mean(shape: tuple[int, int], target: tuple[int, int]) -> None:
     noise = np.random.default_rng(1).integers(0, 255, shape, np.uint8)
     plane = cv2.GaussianBlur(noise, (0, 0), 3)  # a picture, not white noise
-    fast = resize(halved([plane], *target), *target)
+    fast = shrunk([plane], *target)
     inter = cv2.INTER_AREA if shape[0] >= target[0] and shape[1] >= target[1] else cv2.INTER_LINEAR
     slow = cv2.resize(plane, target[::-1], interpolation=inter)
     assert fast.shape == target
@@ -109,3 +109,11 @@ def test_grey_has_no_colour(tmp_path: Path) -> None:
     luma, chroma = first(film(tmp_path / "a.mkv", codec="ffv1", pixel_format="gray")).yuv()
     assert luma.std() > 20
     assert set(np.unique(chroma)) == {128}
+
+
+def test_lines_are_those_that_are_stored_in_full_range(tmp_path: Path) -> None:
+    frame = first(film(tmp_path / "a.mp4"))
+    np.testing.assert_array_equal(frame.lines(40), frame.gray()[28:68])
+    np.testing.assert_array_equal(frame.lines(1000), frame.gray())
+    tall = first(turn(tmp_path / "a.mp4", 90))
+    assert tall.lines(40).shape == (40, 128)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from marey.signals.motion import diagonal, motion
+from marey.signals.motion import MOTION, diagonal, global_affine, motion
 
 
 def texture(height: int = 220, width: int = 320) -> np.ndarray:
@@ -56,3 +56,84 @@ def test_nothing_moves_in_a_still() -> None:
 def test_sizes_that_differ_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="differ in size"):
         motion(np.zeros((8, 8), np.uint8), np.zeros((8, 9), np.uint8), 8, 8)
+
+
+def picture(turn: float = 0.0, grow: float = 1.0, right: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """A texture, 240 x 320, and what a camera that turns (degrees clockwise), zooms and pans makes of it."""
+    big = texture(400, 480)
+    matrix = cv2.getRotationMatrix2D((240, 200), -turn, grow)
+    matrix[0, 2] += right
+    moved = cv2.warpAffine(big, matrix, (480, 400), flags=cv2.INTER_CUBIC)
+    return big[80:320, 80:400], moved[80:320, 80:400]
+
+
+def lengths(turn: float, grow: float, right: float) -> float:
+    """The mean length of the true flow of `picture`."""
+    y, x = np.mgrid[-120:120, -160:160] + 0.5
+    angle = np.radians(turn)
+    u = grow * (np.cos(angle) * x - np.sin(angle) * y) - x + right
+    v = grow * (np.sin(angle) * x + np.cos(angle) * y) - y
+    return float(np.hypot(u, v).mean())
+
+
+@pytest.mark.parametrize(("turn", "grow", "right"), [(0, 1, 6), (0, 1.05, 0), (3, 1, 0), (-2, 1.03, 4)])
+def test_what_a_camera_does_is_told_as_the_camera(turn: float, grow: float, right: float) -> None:
+    found = motion(*picture(turn, grow, right), 240, 320)
+    truth = lengths(turn, grow, right)
+    assert found.camera == pytest.approx(truth, rel=0.12)
+    assert found.object < 0.12 * truth
+    assert found.rotation == pytest.approx(np.radians(turn), abs=0.004)
+    assert found.zoom == pytest.approx(grow - 1, abs=0.008)
+
+
+def test_an_object_over_a_background_at_rest_is_told_as_the_object() -> None:
+    before = texture(240, 320)
+    patch = texture(400, 480)[300:380, 200:290]
+    frames = []
+    for x in (60, 72):
+        frame = before.copy()
+        frame[70:150, x : x + 90] = patch
+        frames.append(frame)
+    found = motion(*frames, 240, 320)
+    assert found.object > 0.5
+    assert found.object > 3 * found.camera
+
+
+def test_an_object_does_not_drag_the_camera_along() -> None:
+    """A fifth of the vectors go another way: the fit is that of the others, where plain least squares is not."""
+    y, x = np.mgrid[-1:1:20j, -1:1:30j]
+    truth = np.stack([2 + x, -1 + 0.5 * y], axis=-1).astype(np.float32)
+    field = truth.copy()
+    field[5:13, 4:19] += 6
+    assert np.abs(global_affine(field) - truth).max() < 0.02
+    design = np.stack([np.ones(600), x.ravel(), y.ravel()], axis=1)
+    plain = design @ np.linalg.lstsq(design, field.reshape(-1, 2), rcond=None)[0]
+    assert np.abs(plain.reshape(truth.shape) - truth).max() > 1
+
+
+def test_columns_and_scale() -> None:
+    assert MOTION == ("magnitude", "right", "down", "zoom", "rotation", "camera", "object")
+    found = motion(*shifted(3, 0), 128, 192)
+    assert found.scaled(2).right == 2 * found.right
+    assert found.scaled(0.5).object == 0.5 * found.object
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 40), (40, 3)])
+def test_pictures_that_are_too_small_for_a_fit(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    found = motion(rng.integers(0, 255, size).astype(np.uint8), rng.integers(0, 255, size).astype(np.uint8), *size)
+    assert np.isfinite([found.camera, found.object, found.rotation]).all()
+
+
+def test_it_rises_with_the_speed_down_to_a_quarter_of_a_pixel() -> None:
+    big = texture(900, 1400)
+    speeds = [0, 0.25, 0.5, 1, 2, 4, 8, 16, 32]
+    found = []
+    for speed in speeds:
+        shift = np.array([[1, 0, 0.8 * speed], [0, 1, 0.6 * speed]], np.float32)
+        moved = cv2.warpAffine(big, shift, (1400, 900), flags=cv2.INTER_CUBIC)
+        pair = [cv2.resize(one[90:810, 60:1340], (171, 96), interpolation=cv2.INTER_AREA) for one in (big, moved)]
+        found.append(motion(*pair, 720, 1280).magnitude)
+    assert found == sorted(found)
+    assert found[0] < 0.02
+    np.testing.assert_allclose(found[2:], speeds[2:], rtol=0.25)

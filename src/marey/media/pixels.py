@@ -1,9 +1,9 @@
 """The pixels of one decoded picture, near the size that each consumer needs.
 
 The luma of planar YUV is read in place, without a copy. It is halved as often as the wanted size allows (exact 2x2
-means, shared by all consumers of the frame) and then brought to size; a picture at its own size is only copied where
-its range must be widened. All results are as shown (upright, square pixels) and full range: 0 is black, 255 is white,
-chroma is centred at 128.
+means, shared by all consumers of the frame) and then brought to size; for a tiny size it is sampled. A picture at its
+own size is only copied where its range must be widened. All results are as shown (upright, square pixels) and full
+range: 0 is black, 255 is white, chroma is centred at 128.
 """
 
 import re
@@ -22,6 +22,7 @@ Size = int | tuple[int, int] | None
 _PLANAR = re.compile(r"(?:yuv(?:j|a)?4\d\dp|gray)(?:(9|10|12|14|16)le)?$")
 _UNSPECIFIED, _FULL_RANGE, _LIMITED_RANGE, _BT709 = 2, 2, 1, 1
 _AREA, _BICUBIC = "AREA", "BICUBIC"
+_TINY = 50  # so many pixels of a plane for one of the result
 
 
 class Scaler:
@@ -132,7 +133,7 @@ class Pixels:
         if not self._levels:
             self._levels.append(_plane(picture, 0))
         high, wide = self._scaler.stored(height, width)
-        small = resize(halved(self._levels, high, wide), high, wide)
+        small = shrunk(self._levels, high, wide)
         return self._scaler.orientation.apply(_widened(small, picture, chroma=False))
 
     def _chroma(self, height: int, width: int) -> np.ndarray:
@@ -140,7 +141,7 @@ class Pixels:
         if picture.format.name.startswith("gray"):
             return np.full((height, width, 2), 128, np.uint8)
         high, wide = self._scaler.stored(height, width)
-        planes = [resize(halved([_plane(picture, n)], high, wide), high, wide) for n in (1, 2)]
+        planes = [shrunk([_plane(picture, n)], high, wide) for n in (1, 2)]
         return self._scaler.orientation.apply(_widened(np.stack(planes, axis=-1), picture, chroma=True))
 
     def _as_planar(self) -> Any:
@@ -152,6 +153,19 @@ class Pixels:
                 picture if readable else self._scaler.convert(picture, picture.height, picture.width, "yuv420p")
             )
         return self._planar
+
+
+def shrunk(levels: list[np.ndarray], height: int, width: int) -> np.ndarray:
+    """The plane `levels[0]` in another size, in the cheapest way that is near the area mean.
+
+    To a signature, which is tiny, even halving the plane once costs more than all that is left to do: it is sampled at
+    four times the wanted size, and sixteen samples of two by two pixels make one of the result.
+    """
+    high, wide = levels[0].shape[:2]
+    if high >= 5 * height and wide >= 5 * width and high * wide >= _TINY * height * width:
+        samples = cv2.resize(levels[0], (4 * width, 4 * height), interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(samples, (width, height), interpolation=cv2.INTER_AREA)
+    return resize(halved(levels, height, width), height, width)
 
 
 def halved(levels: list[np.ndarray], height: int, width: int) -> np.ndarray:

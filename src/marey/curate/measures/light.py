@@ -1,9 +1,7 @@
 """Brightness and sharpness, as the mean over the frames that the pass looked at closely."""
 
-import numpy as np
-
 from marey.curate.measure import Measure, Measured, View
-from marey.signals.light import brightness, sharpness
+from marey.signals.light import LIGHT, brightness, sharpness
 
 
 class Brightness(Measure):
@@ -13,7 +11,7 @@ class Brightness(Measure):
 
     def measure(self, view: View) -> Measured:
         """0 (black) to 1 (white)."""
-        return Measured(float(_light(view)[0]))
+        return Measured(_light(view)["brightness"])
 
 
 class Sharpness(Measure):
@@ -23,12 +21,12 @@ class Sharpness(Measure):
 
     def measure(self, view: View) -> Measured:
         """From 0 (blurred or empty)."""
-        return Measured(float(_light(view)[1]))
+        return Measured(_light(view)["sharpness"])
 
 
-def _light(view: View) -> np.ndarray:
+def _light(view: View) -> dict[str, float]:
     if len(view.light):
-        return view.light.mean(axis=0)
+        return dict(zip(LIGHT, view.light.mean(axis=0).tolist(), strict=True))
     # Between transitions that are close to each other the pass looked at no frame closely.
     middle = view.luma[len(view.luma) // 2]
-    return np.array([brightness(middle), sharpness(middle)], np.float32)
+    return {"brightness": brightness(middle), "sharpness": sharpness(middle)}
