@@ -37,6 +37,9 @@ class _Packet:
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self._packet, attribute)
 
+    def __bytes__(self) -> bytes:
+        return bytes(self._packet)
+
     def decode(self) -> list[Any]:
         return self._count.add(self._name, self._packet.decode())
 
