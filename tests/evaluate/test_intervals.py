@@ -1,9 +1,11 @@
 """What an interval promises is that it covers; so that is what is tested, on data whose truth is known."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
-from marey.evaluate.intervals import cluster_bootstrap, group_jackknife, student_t
+from marey.evaluate.intervals import cluster_bootstrap, group_jackknife, student_t, wilson
 
 
 def clustered(rng: np.random.Generator, groups: int, members: int = 6, between: float = 1.0, within: float = 0.5):
@@ -133,3 +135,17 @@ def test_the_jackknife_with_groups_of_unequal_size_keeps_the_mean() -> None:
     assert found.value == pytest.approx(values.mean())
     assert "only 4 groups" in found.note
     assert group_jackknife(["a"] * 5, lambda mask: 1.0)[0].method == "none"
+
+
+def test_wilsons_interval_solves_its_equation_and_is_sound_at_the_ends() -> None:
+    z = NormalDist().inv_cdf(0.975)
+    for successes, n in ((1, 10), (7, 10), (389, 400)):
+        one = wilson(successes, n)
+        for end in (one.low, one.high):
+            assert abs(successes / n - end) == pytest.approx(z * np.sqrt(end * (1 - end) / n))
+        assert one.low < one.value < one.high
+    assert (wilson(0, 20).low, wilson(20, 20).high) == (0.0, 1.0)
+    assert wilson(0, 20).high == pytest.approx(0.1611, abs=1e-4)
+    for wrong in ((3, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match="trials"):
+            wilson(*wrong)

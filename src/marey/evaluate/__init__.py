@@ -2,22 +2,26 @@
 
 from marey.evaluate.evaluate import evaluate
 from marey.evaluate.folders import evaluate_folders
-from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife
+from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife, wilson
 from marey.evaluate.moments import MomentState, frechet
 from marey.evaluate.record import Difference, Evaluation, Row
-from marey.evaluate.shots import Detection, detection
+from marey.evaluate.shots import ClipScore, Detection, clip_score, detection, point_detection
 
 __all__ = [
+    "ClipScore",
     "Detection",
     "Difference",
     "Evaluation",
     "Interval",
     "MomentState",
     "Row",
+    "clip_score",
     "cluster_bootstrap",
     "detection",
     "evaluate",
     "evaluate_folders",
     "frechet",
     "group_jackknife",
+    "point_detection",
+    "wilson",
 ]

@@ -27,7 +27,7 @@ class Interval:
     n: int
     groups: int
     method: str
-    """cluster-bootstrap | window-bootstrap | group-jackknife | none."""
+    """cluster-bootstrap | window-bootstrap | group-jackknife | wilson | none."""
     note: str = ""
     """What a reader must know of the interval; empty where it means what it says."""
 
@@ -112,6 +112,25 @@ def group_jackknife(
     reach = student_t(0.5 + confidence / 2, count - 1) * error
     note = f"only {count} groups: the interval is rough" if count < LEAST_GROUPS else ""
     return Interval(corrected, corrected - reach, corrected + reach, n, count, "group-jackknife", note), plain
+
+
+def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
+    """A share of `n` independent trials with its score interval (Wilson 1927, "Probable inference"): sound for few
+    trials and for shares of 0 and 1, where the textbook's interval has no width.
+
+    Raises:
+        ValueError: no trials, or more successes than trials.
+    """
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"{successes} successes in {n} trials: at least one trial, and no more successes, would do")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = successes / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    # At the ends the sum is 0 or 1 but for rounding.
+    low = 0.0 if successes == 0 else middle - reach
+    high = 1.0 if successes == n else middle + reach
+    return Interval(share, low, high, n, n, "wilson")
 
 
 @lru_cache(maxsize=256)
