@@ -165,7 +165,10 @@ class _Work:
             if source is None:
                 continue
             size, mtime_ns = source["size"], source["mtime_ns"]
-            needed += needed_bytes(row["fps"], whole.get(row["id"], row["seconds"]), self._chosen[row["id"]])
+            # Of footage of which a part was read, the row has the frames of that part.
+            frames = None if row["id"] in whole else row["frames"]
+            seconds = whole.get(row["id"], row["seconds"])
+            needed += needed_bytes(row["fps"], seconds, self._chosen[row["id"]], frames)
             items.append(
                 {
                     "id": row["id"],
