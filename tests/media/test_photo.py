@@ -95,3 +95,14 @@ def test_a_photograph_in_memory_is_a_photograph(tmp_path: Path) -> None:
     path.write_bytes(buffer.getvalue())
     assert probe(path).kind == "photo"
     np.testing.assert_array_equal(read_photo(path), ROWS)
+
+
+def test_a_header_is_read_without_the_picture(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(ROWS))
+    data = bytearray(path.read_bytes())
+    start = data.index(b"IDAT") + 4
+    data[start : start + 8] = bytes(8)
+    path.write_bytes(data)
+    assert (probe(path).height, probe(path).width) == ROWS.shape[:2]
+    with pytest.raises(Unusable, match="the picture is broken"):
+        read_photo(path)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -253,3 +254,29 @@ def test_a_picture_called_mp4_is_a_photograph(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30)).save(path, "JPEG")
     facts = probe(path)
     assert (facts.kind, facts.width, facts.height, facts.frames) == ("photo", 40, 30, 1)
+
+
+def y4m(path: Path, width: int, height: int, frames: int = 3) -> Path:
+    picture = b"FRAME\n" + bytes(width * height) + bytes(2 * ((width + 1) // 2) * ((height + 1) // 2))
+    path.write_bytes(b"YUV4MPEG2 W%d H%d F25:1 Ip A1:1 C420jpeg\n" % (width, height) + picture * frames)
+    return path
+
+
+def test_a_picture_like_a_thread_is_no_film(tmp_path: Path) -> None:
+    """What takes it at a short side of 128 would have to make its long side a million."""
+    error = refused(y4m(tmp_path / "thread.y4m", 8192, 2))
+    assert error.status == "rejected"
+    assert error.reason == "its picture is 8192x2: one side is more than 64 times the other"
+    assert probe(y4m(tmp_path / "narrow.y4m", 640, 10)).frames == 3
+
+
+def test_a_picture_that_claims_too_much_is_told_before_the_decoder_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[probe.__module__]  # `marey.media.probe` is the function
+    monkeypatch.setattr(module, "LARGEST", 128 * 96 - 1)
+    error = refused(film(tmp_path / "large.mp4"))
+    assert error.status == "failed"
+    assert error.reason == "the picture claims 128x96 pixels, too many to be one"
+    monkeypatch.setattr(module, "LARGEST", 128 * 96)
+    assert probe(tmp_path / "large.mp4").frames == 30

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from marey.media.source import Unusable, check
 
@@ -53,7 +53,7 @@ def photo_size(path: str | Path) -> PhotoSize:
     """
     with _open(path) as image:
         width, height = image.size
-        mirrored, rotation = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1), (0, 0))
+        mirrored, rotation = _turn(image)
         shown = (height, width) if rotation % 180 else (width, height)
         return PhotoSize(
             container=(image.format or "").lower(),
@@ -68,32 +68,43 @@ def photo_size(path: str | Path) -> PhotoSize:
         )
 
 
+def _turn(image: Image.Image) -> tuple[int, int]:
+    """(mirrored, degrees clockwise) of an open picture, as far as its header says: nothing is decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # A PNG's own `getexif` decodes the whole picture, for the orientation may stand behind it.
+            tags = Image.Image.getexif(image)
+    except Exception:  # of a broken header: Pillow raises whatever it stumbles over
+        return 0, 0
+    return _TURNS.get(tags.get(_EXIF_ORIENTATION, 1), (0, 0))
+
+
 def read_photo(path: str | Path) -> np.ndarray:
     """A photograph as shown: uint8 RGB (H, W, 3), turned as its EXIF says, transparency laid over white.
 
     Raises:
         Unusable: `failed`, it is broken, cut short or too large to be true.
     """
-    with _open(path) as image:
+    with _open(path) as image, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a header that is a little broken: the picture tells
         try:
             image.load()
             upright = ImageOps.exif_transpose(image)
             return _rgb(upright)
-        except (OSError, ValueError, SyntaxError, MemoryError) as error:
-            raise Unusable("failed", f"the picture is broken ({error})", path) from error
+        except Exception as error:  # of a broken file, Pillow raises whatever it stumbles over
+            raise Unusable("failed", f"the picture is broken ({error or type(error).__name__})", path) from error
 
 
 def _open(path: str | Path) -> Image.Image:
     check(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # the limit below says the same, as an error
+            warnings.simplefilter("ignore")  # of size, the limit below says the same, as an error
             image = Image.open(path)
     except Image.DecompressionBombError as error:
         raise Unusable("failed", "the picture claims to be too large to be one", path) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except Exception as error:
         raise Unusable("failed", "the picture's header is broken", path) from error
     if image.width * image.height > LARGEST:
         image.close()

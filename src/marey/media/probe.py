@@ -14,7 +14,15 @@ from marey.media.source import Unusable, check, content_id, head
 
 __all__ = ["Probe", "Unusable", "content_id", "open_video", "probe", "shown_size", "video_stream"]
 
+LARGEST = 1 << 27
+"""Pixels of a picture, 16384x8192. A header that claims more is broken; the decoder would make room for all of them."""
+NARROWEST = 64
+"""How many times longer than the other a side may be: what looks at the picture by its short side would grow with it.
+"""
 _PROGRESSIVE = (0, 1)  # AV_FIELD_UNKNOWN, AV_FIELD_PROGRESSIVE
+
+
+_LIMITS = {"max_pixels": str(LARGEST)}
 
 
 def _none() -> np.ndarray:
@@ -90,7 +98,7 @@ def open_video(path: str | Path) -> Any:
     check(path)
     try:
         # A name such as "a:b.mp4" would be taken for a protocol.
-        return av.open(f"file:{Path(path).absolute()}", metadata_errors="replace")
+        return av.open(f"file:{Path(path).absolute()}", metadata_errors="replace", options=_LIMITS)
     except av.error.PermissionError as error:
         raise Unusable("failed", "it may not be read (permission denied)", path) from error
     except (av.error.FFmpegError, ValueError) as error:
@@ -121,8 +129,12 @@ def video_stream(container: Any, path: str | Path) -> Any:
     """
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
-            if stream.codec_context is None:
+            context = stream.codec_context
+            if context is None:
                 raise Unusable("failed", "there is no decoder for its video", path)
+            if context.width * context.height > LARGEST:
+                raise Unusable("failed", _too_large(context.width, context.height), path)
+            context.options = _LIMITS  # what the stream itself says later counts too
             return stream
     if container.streams.audio:
         raise Unusable("rejected", "there is sound in it but no video", path)
@@ -158,7 +170,7 @@ def _demux(path: str | Path, container: Any) -> Probe:
     except (av.error.FFmpegError, OSError) as error:
         reason = f"the file breaks off ({getattr(error, 'strerror', None) or error})".lower()
     declared = stream.frames or None
-    if declared and packets < declared:
+    if declared and 0 < packets < declared:
         reason = f"the file is cut short: {packets} of {declared} frames are there"
     if not context.width or not context.height:
         raise Unusable("failed", "its video says no picture size", path)
@@ -174,6 +186,7 @@ def _demux(path: str | Path, container: Any) -> Probe:
     orientation = of_mp4(path, stream.id) if "mp4" in container.format.name else UPRIGHT
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
     height, width = shown_size(context.width, context.height, aspect, orientation)
+    _demand_sides(height, width, path)
     return Probe(
         kind="video",
         container=container.format.name,
@@ -198,6 +211,16 @@ def _demux(path: str | Path, container: Any) -> Probe:
         keyframes=np.sort(np.asarray(keys, np.int64)),
         reason=reason,
     )
+
+
+def _too_large(width: int, height: int) -> str:
+    return f"the picture claims {width}x{height} pixels, too many to be one"
+
+
+def _demand_sides(height: int, width: int, path: str | Path) -> None:
+    if max(height, width) > NARROWEST * min(height, width):
+        reason = f"its picture is {width}x{height}: one side is more than {NARROWEST} times the other"
+        raise Unusable("rejected", reason, path)
 
 
 def _too_few(shown: int, reason: str) -> str:
@@ -227,6 +250,7 @@ def _varies(times: np.ndarray) -> bool:
 
 def _photo(path: str | Path) -> Probe:
     size = photo_size(path)
+    _demand_sides(size.height, size.width, path)
     return Probe(
         kind="photo",
         container=size.container,
