@@ -143,6 +143,26 @@ def test_a_missing_signal_is_an_error_that_says_what_would_give_it(library):
     assert (chosen.thresholds["drop.text_area"].clips, chosen.thresholds["drop.text_area"].missing) == (2, 2)
 
 
+NOTHING = {"value": None, "reason": "there is no sound in it"}
+
+
+def test_a_rule_does_not_concern_a_clip_in_which_there_is_nothing_to_measure(library):
+    add_footage(library, "v")
+    for name, loudness in (("a", -30.0), ("b", -12.0), ("c", NOTHING), ("d", NOTHING)):
+        add_clip(library, name, "v", {"loudness": loudness})
+    chosen = select(library, rules(min={"loudness": -20}))
+    assert chosen.clips == ("b", "c", "d")
+    assert (chosen.thresholds["min.loudness"].clips, chosen.thresholds["min.loudness"].missing) == (2, 0)
+
+
+def test_a_vector_or_a_value_without_a_reason_is_no_such_case(library):
+    add_footage(library, "v")
+    add_clip(library, "a", "v", {"embedding": {"data": "[0.5, 0.25]"}, "loudness": {"value": None}})
+    for name in ("embedding", "loudness"):
+        with pytest.raises(MareyError, match=f"{name} of 1 of 1 clips"):
+            select(library, rules(min={name: 0}))
+
+
 def test_a_signal_that_no_clip_has_names_the_nearest(library):
     clips(library, "motion", [1.0, 2.0])
     with pytest.raises(MareyError, match=r"moton of 2 of 2 clips .no clip has it; did you mean 'motion'"):

@@ -19,12 +19,15 @@ from panning import shot
 
 from marey.catalog import Library, forget
 from marey.curate import Summary, curate
+from marey.curate.measures import MEASURES
 from marey.errors import MareyError
 from marey.media import write_video
 from marey.recipe import Curate, Footage
 from marey.worlds.edits import Join, compose
 
 NO_TEXT = Curate(without=("text_area",))
+EACH = sum(kind.name not in NO_TEXT.without and not kind().lacking() for kind in MEASURES)
+"""Signals that a clip of a video has."""
 
 
 def edit(path: Path, seeds: tuple[int, ...], joins: list[Join] | None = None) -> Path:
@@ -83,7 +86,7 @@ def test_a_second_run_and_new_thresholds_decode_nothing(footage: Path) -> None:
         assert rows(footage.parent / "library") == before
         other = work(footage, Curate(without=("text_area",), longest_seconds=0.7))
     assert count.pictures == 0
-    assert other.did == {"probed": 0, "read": 0, "cut": 2, "measured": 60, "told": 10}
+    assert other.did == {"probed": 0, "read": 0, "cut": 2, "measured": 10 * EACH, "told": 10}
     assert other.clips["ok"] == 10
     work(footage)
     assert rows(footage.parent / "library") == before
@@ -93,7 +96,7 @@ def test_a_new_and_a_changed_file_are_all_that_is_read(footage: Path) -> None:
     work(footage)
     edit(footage / "three.mp4", (6, 7))
     with counted() as count:
-        assert work(footage).did == {"probed": 1, "read": 1, "cut": 1, "measured": 12, "told": 2}
+        assert work(footage).did == {"probed": 1, "read": 1, "cut": 1, "measured": 2 * EACH, "told": 2}
     assert count.pictures == 60
     edit(footage / "one.mp4", (8, 9))
     assert work(footage).did["read"] == 1
@@ -123,9 +126,12 @@ def test_what_is_known_of_a_clip(footage: Path) -> None:
     assert (one["license"], json.loads(one["origin"])) == ("CC0-1.0", ["work"])
     assert [(clip["start_frame"], clip["end_frame"]) for clip in clips] == [(0, 29), (30, 59)]
     assert clips[0]["seconds"] == pytest.approx(1.2)
-    assert set(signals) == {
-        "brightness", "duplicate_group", "fps", "motion", "motion_share", "phash", "sharpness",
-    }  # fmt: skip
+    assert set(signals) == {kind.name for kind in MEASURES} - set(NO_TEXT.without) | {"duplicate_group"}
+    assert json.loads(signals["camera_motion"]["data"])["move"] == "pan right"
+    assert signals["object_motion"]["value"] < 0.3 * signals["camera_motion"]["value"]
+    assert (signals["crop"]["value"], json.loads(signals["crop"]["data"])) == (0, [0, 0, 0, 0])
+    steady = {name: signals[name]["value"] for name in ("black_share", "freeze_share", "cadence", "interlaced")}
+    assert steady == dict.fromkeys(steady, 0)
     assert signals["fps"]["value"] == pytest.approx(25)
     assert signals["motion"]["value"] == pytest.approx(0.4 * 12.5, rel=0.25)  # the pan of `shot`, over half a second
     assert json.loads(signals["motion"]["data"])["short"] is False

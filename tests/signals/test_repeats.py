@@ -68,7 +68,9 @@ def test_repeats_at_random_are_no_pattern(seed: int) -> None:
 
 def test_movement_that_rests_now_and_then_is_no_pattern() -> None:
     frames = moving(90)
-    rests = np.concatenate([frames[:20], np.repeat(frames[20:21], 25, axis=0), frames[20:50], frames[50:51], frames[51:]])
+    rests = np.concatenate(
+        [frames[:20], np.repeat(frames[20:21], 25, axis=0), frames[20:50], frames[50:51], frames[51:]]
+    )
     assert cadence(rests) is None
     assert freeze_share(rests) == pytest.approx(25 / (len(rests) - 1))
 

@@ -3,7 +3,7 @@
 A rule looks at one signal alone. `drop` cuts a share of all ok clips from the signal's bad end, as Stable Video
 Diffusion does (section 3.3 and appendix E: 12.5, 25 or 50 % an axis); `min` and `max` are absolute. A clip whose value
 equals the threshold stays, so that ties never fall out by chance. A photograph has no motion: a rule on a signal that
-it has no row for does not apply to it.
+it has no row for does not apply to it; nor does one on a signal that says of a clip that there is nothing to measure.
 """
 
 import difflib
@@ -212,8 +212,14 @@ def _signal(library: Library, name: str) -> dict[str, Row]:
 
 
 def _concerns(clip: Row, rows: Mapping[str, Row]) -> bool:
-    """Whether a rule on a signal with these rows applies: to every video, and to a photograph that has a row."""
-    return clip["kind"] != "photo" or clip["id"] in rows
+    """Whether a rule on a signal with these rows applies: to every video, and to a photograph that has a row; but to
+    no clip in which there was nothing to measure."""
+    row = rows.get(clip["id"])
+    if row is None:
+        return clip["kind"] != "photo"
+    # A measure that ran and says why it has nothing: no sound to have a loudness, say. What is missing or failed is
+    # another matter, and so are vectors and texts, which no rule can look at.
+    return not (row["status"] == "ok" and row["value"] is None and row["data"] in (None, "null") and row["reason"])
 
 
 def _lacking(clips: list[Row], rows: Mapping[str, Row]) -> list[str]:

@@ -6,7 +6,7 @@ they look at the trace and the stills that the pass kept.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,9 @@ from marey.curate.read import still
 from marey.media import walk
 
 Row = Mapping[str, Any]
+
+LOOKS, ELSEWHERE = 8, 16
+"""Stills of a clip, and of the rest of its footage, that are looked at for what stays where it is."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class View:
         trace: the whole footage's, as `read.Taps.trace` describes it, loaded when called.
         stills: (shard, key) of the clip's first, middle and last still.
         captions: the clip's texts by captioner.
+        album: the stills of its footage, shared by the footage's clips.
     """
 
     def __init__(
@@ -52,9 +56,10 @@ class View:
         trace: "Trace",
         stills: list[tuple[str, str]],
         captions: Mapping[str, str],
+        album: "Album",
     ) -> None:
         self.clip, self.footage, self.captions = clip, footage, captions
-        self._library, self._trace, self._stills = library, trace, stills
+        self._library, self._trace, self._stills, self._album = library, trace, stills, album
 
     @property
     def path(self) -> Path:
@@ -117,6 +122,18 @@ class View:
         wanted = {0, (frames - 1) // 2, frames - 1}
         return [still(frame) for frame in walk(self.path, start, end, threads=1) if frame.n in wanted]
 
+    @cached_property
+    def looks(self) -> list[np.ndarray]:
+        """Some stills of the clip as luma uint8 (H, W), evenly spread over it: one to `LOOKS` of them."""
+        kept = self._album.within(self.clip["start_frame"], self.clip["end_frame"])
+        return kept or [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in self.stills]
+
+    @cached_property
+    def elsewhere(self) -> list[np.ndarray]:
+        """Some stills of the rest of its footage as luma, of the same size, evenly spread over it: none to `ELSEWHERE`
+        of them."""
+        return self._album.outside(self.clip["start_frame"], self.clip["end_frame"])
+
     @property
     def _span(self) -> slice:
         return slice(self.clip["start_frame"], self.clip["end_frame"] + 1)
@@ -146,6 +163,38 @@ class Trace:
         arrays = Shard(self._library / self._shard).read(self._key)
         assert isinstance(arrays, dict)
         return arrays
+
+
+class Album:
+    """All stills that were kept of a footage, as luma. Each is read when it is first asked for; those that clips share
+    stay in memory.
+
+    Args:
+        places: (frame, shard, key) of each, in the order of the frames.
+    """
+
+    def __init__(self, library: Path, places: Sequence[tuple[int, str, str]]) -> None:
+        self._library, self._places = library, places
+        self._spread = set(_spread(range(len(places)), ELSEWHERE))
+        self._shared: dict[int, np.ndarray] = {}
+
+    def within(self, start: int, end: int) -> list[np.ndarray]:
+        """At most `LOOKS` stills of the frames from `start` to `end`."""
+        inside = [n for n, (frame, _, _) in enumerate(self._places) if start <= frame <= end]
+        return [self._luma(n) for n in _spread(inside, LOOKS)]
+
+    def outside(self, start: int, end: int) -> list[np.ndarray]:
+        """At most `ELSEWHERE` stills of other frames."""
+        return [self._luma(n) for n in sorted(self._spread) if not start <= self._places[n][0] <= end]
+
+    def _luma(self, n: int) -> np.ndarray:
+        if n in self._shared:
+            return self._shared[n]
+        _, shard, key = self._places[n]
+        picture = _decoded(self._library, shard, key, cv2.IMREAD_GRAYSCALE)
+        if n in self._spread:
+            self._shared[n] = picture
+        return picture
 
 
 class Measure(ABC):
@@ -183,7 +232,18 @@ class Measure(ABC):
 
 
 def _picture(library: Path, shard: str, key: str) -> np.ndarray:
+    return cv2.cvtColor(_decoded(library, shard, key, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def _decoded(library: Path, shard: str, key: str, how: int) -> np.ndarray:
     from safetensors import safe_open
 
     with safe_open(str(library / shard), framework="numpy") as file:
-        return cv2.cvtColor(cv2.imdecode(file.get_tensor(key), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return cv2.imdecode(file.get_tensor(key), how)  # type: ignore[return-value]
+
+
+def _spread(indices: Sequence[int], most: int) -> list[int]:
+    """At most so many of them, evenly spread."""
+    if len(indices) <= most:
+        return list(indices)
+    return [indices[int((n + 0.5) * len(indices) / most)] for n in range(most)]

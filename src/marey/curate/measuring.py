@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from marey.catalog import Library, Place, path_text, text_path
-from marey.curate.measure import Measure, Trace, View
+from marey.curate.measure import Album, Measure, Trace, View
 from marey.curate.measures import MEASURES
 from marey.engine import Result
 from marey.errors import MareyError
@@ -25,7 +25,7 @@ Run = Callable[[Any, list[dict[str, Any]], str], Iterable[Result]]
 
 class MeasureStage:
     """Several measures of several clips of one footage. Item: id, library, footage, clips [{clip, todo, stills,
-    captions}], trace (shard, key)."""
+    captions}], trace (shard, key), album [(frame, shard, key)]."""
 
     name, version, cpus, gpus = "measure", "1", 1.0, 0.0
 
@@ -43,10 +43,10 @@ class MeasureStage:
     def process(self, item: dict[str, Any]) -> dict[str, Any]:
         """The rows of the table signals."""
         library = text_path(item["library"])
-        trace = Trace(library, *item["trace"])
+        trace, album = Trace(library, *item["trace"]), Album(library, item["album"])
         rows = []
         for one in item["clips"]:
-            view = View(library, one["clip"], item["footage"], trace, one["stills"], one["captions"])
+            view = View(library, one["clip"], item["footage"], trace, one["stills"], one["captions"], album)
             rows += [self._row(self._measures[name], view) for name in one["todo"]]
         return {"rows": rows}
 
@@ -162,6 +162,10 @@ def _items(
     traces, stills = library.places("trace"), library.places("stills")
     footage = {row["id"]: row for row in library.rows(f"select {_FOOTAGE.replace(' ', ', ')} from footage")}
     rows = library.rows(f"select {_CLIP.replace(' ', ', ')} from clips where status = 'ok' order by footage, n")
+    albums: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+    for item, place in stills.items():
+        name, _, frame = item.rpartition(":")
+        albums[name].append((int(frame), *_where(place)))
     batches: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["id"] in todo:
@@ -175,6 +179,7 @@ def _items(
                 "library": path_text(library.path),
                 "footage": footage[name],
                 "trace": _where(traces[name]),
+                "album": sorted(albums[name]),
                 "clips": clips[n : n + BATCH],
             }
 

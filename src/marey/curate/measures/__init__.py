@@ -1,17 +1,29 @@
 """The signals of clips, a file each. A new one is written here, and added to `MEASURES`."""
 
 from marey.curate.measure import Measure
-from marey.curate.measures.light import Brightness, Sharpness
-from marey.curate.measures.motion import Motion, MotionShare
+from marey.curate.measures.crop import Crop
+from marey.curate.measures.light import Brightness, Contrast, Interlaced, Saturation, Sharpness
+from marey.curate.measures.motion import CameraMotion, Motion, MotionShare, ObjectMotion
 from marey.curate.measures.phash import PerceptualHash
 from marey.curate.measures.rate import FrameRate
+from marey.curate.measures.steady import BlackShare, CadenceShare, Flicker, FreezeShare
 from marey.curate.measures.text_area import TextArea
 
 MEASURES: tuple[type[Measure], ...] = (
     Motion,
     MotionShare,
+    CameraMotion,
+    ObjectMotion,
     Brightness,
+    Contrast,
+    Saturation,
     Sharpness,
+    Interlaced,
+    BlackShare,
+    FreezeShare,
+    CadenceShare,
+    Flicker,
+    Crop,
     FrameRate,
     PerceptualHash,
     TextArea,
