@@ -10,6 +10,7 @@ import pytest
 VERBS = [
     "samples",
     "curate",
+    "cuts",
     "select",
     "encode",
     "train",
@@ -64,6 +65,9 @@ def test_version() -> None:
         (["run", "tiny", "train.video.stepz=3"], "'steps'"),
         (["run", "tiny", "--footage", "nowhere"], "nowhere"),
         (["curate", "nowhere", "--out", "library"], "nowhere"),
+        (["cuts", "no-such.mp4"], "no-such.mp4"),
+        (["cuts", "no-such.mp4", "--cut", "2"], "curate.transitions.cut"),
+        (["cuts", "no-such.mp4", "--strip", "strip.jpg"], ".png"),
         (["select", "library", "--drop", "motion"], "motion:25"),
         (["select", "library", "--drop", "motion:101"], "motion"),
         (["animate", "no-such.png", "--model", "nowhere"], "nowhere"),

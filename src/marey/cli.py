@@ -90,6 +90,26 @@ def curate(
 
 
 @app.command()
+def cuts(
+    file: Annotated[Path, typer.Argument(help="A video.")],
+    overrides: Overrides = None,
+    cut: Annotated[float | None, typer.Option(help="Least confidence of a hard cut, 0 to 1.")] = None,
+    gradual: Annotated[float | None, typer.Option(help="Least confidence of a dissolve, fade or wipe, 0 to 1.")] = None,
+    strip: Annotated[Path | None, typer.Option(help="A PNG to draw them in, as strips of film.")] = None,
+    recipe: RecipeName = "",
+    as_json: Json = False,
+) -> None:
+    """The transitions of one file, from one decode. No library is written."""
+    from marey.curate import find_cuts as work
+
+    said = {"cut": cut, "gradual": gradual}
+    settings = _recipe(recipe, [*(overrides or []), *_said("curate.transitions", said)])
+    with _progress() as progress:
+        found = work(file, settings=settings.curate.transitions, strip=strip, progress=progress)
+    _say(found.transitions, as_json, str(found))
+
+
+@app.command()
 def select(
     library: LibraryPath,
     drop: Annotated[list[str] | None, typer.Option(help="SIGNAL:PERCENT from its bad end, such as motion:25%.")] = None,
@@ -388,6 +408,11 @@ def _recipe(name: str, overrides: list[str] | None) -> Any:
     from marey.recipe import Recipe
 
     return Recipe.open(name, overrides or []) if name else Recipe.of({}, overrides or [])
+
+
+def _said(section: str, values: dict[str, Any]) -> list[str]:
+    """Overrides of the options that were given."""
+    return [f"{section}.{key}={json.dumps(value)}" for key, value in values.items() if value is not None]
 
 
 def _precision(dtype: str, *stages: str) -> list[str]:
