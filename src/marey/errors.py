@@ -12,6 +12,10 @@ class MareyError(Exception):
     """
 
 
+class EndsRun(MareyError):
+    """What every other item would meet too, such as a full disk: it ends a run instead of costing one item."""
+
+
 class MissingExtra(MareyError, ImportError):
     """A room was asked for whose packages are not installed."""
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from marey.errors import MareyError, MissingExtra
+from marey.errors import EndsRun, MareyError, MissingExtra
 
 
 class Contract:
@@ -69,6 +69,35 @@ class Returns(Plain):
 
     def process(self, item: dict) -> dict:
         return {"function": {"f": lambda: 0}, "none": None}[self.what]  # type: ignore[return-value]
+
+
+class Ends(Plain):
+    """Says at item 3 that the disk is full."""
+
+    def process(self, item: dict) -> dict:
+        if item["n"] == 3:
+            raise EndsRun("the disk is full")
+        return super().process(item)
+
+
+class Fails(Plain):
+    """Fails at each item in another way."""
+
+    def process(self, item: dict) -> dict:
+        if item["n"] == 0:
+            raise MemoryError
+        if item["n"] == 1:
+            raise Broken("a header is broken")
+        if item["n"] == 2:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if item["n"] == 3:
+            kill_this_process()
+        time.sleep(3600)
+        return {}
+
+
+class Broken(MareyError):
+    again = False
 
 
 class Exits(Plain):

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # spawned workers get this path 
 import contract_stages as stages
 
 from marey.engine import local, run, stage_key, workers
-from marey.errors import MareyError, MissingExtra
+from marey.errors import EndsRun, MareyError, MissingExtra
 
 HANG_SECONDS = 3.0
 ITEMS = [{"id": f"clip-{n}", "n": n} for n in range(20)]
@@ -80,6 +80,27 @@ def test_what_an_item_comes_to(count):
     (left,) = run(stages.Exits(), ITEMS[:1], workers=count)
     assert left.status == "failed"
     assert "thinks it is a program" in left.error
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_what_is_not_the_items_fault_ends_the_run(count):
+    told: list[str] = []
+    with pytest.raises(EndsRun, match="the disk is full"):
+        told.extend(result.status for result in run(stages.Ends(), ITEMS, workers=count))
+    assert len(told) < 5
+    assert set(told) <= {"ok"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_what_may_succeed_another_time_and_what_may_not():
+    results = by_id(workers(stages.Fails(), ITEMS[:5], 2, HANG_SECONDS))
+    assert {name: (result.error, result.again) for name, result in results.items()} == {
+        "clip-0": ("it needs more memory than there is", True),
+        "clip-1": ("a header is broken", False),
+        "clip-2": ("Its process was killed by SIGSEGV.", False),
+        "clip-3": ("Its process was killed by SIGKILL.", True),
+        "clip-4": ("Its process gave no answer within 3 s.", False),
+    }
 
 
 def test_local_keeps_the_order_and_workers_are_other_processes():

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from marey.errors import MareyError
+from marey.errors import EndsRun, MareyError
 
 FOLDERS = {  # a kind of tensor to its folder in the library; a kind may go on with @ and what it was made by
     "trace": "traces",
@@ -94,7 +94,7 @@ def write_shard(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     Raises:
         TypeError: an array that safetensors has no type for.
-        MareyError: the disk is full or the place cannot be written.
+        EndsRun: the disk is full or the place cannot be written.
     """
     whole = {key: np.asarray(array, order="C") for key, array in arrays.items()}
     for key, array in whole.items():
@@ -112,7 +112,7 @@ def write_shard(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         what = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
-        raise MareyError(f"{path} cannot be written: {what}.") from error
+        raise EndsRun(f"{path} cannot be written: {what}.") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -36,7 +36,7 @@ from marey.catalog.shards import (
     shard_name,
     write_shard,
 )
-from marey.errors import MareyError
+from marey.errors import EndsRun, MareyError
 
 Row = dict[str, Any]
 _OPEN_SHARDS = 16
@@ -140,16 +140,16 @@ class Library:
         if self._db.in_transaction:
             yield
             return
-        self._db.execute("begin immediate")
         try:
+            self._db.execute("begin immediate")
             yield
             self._db.commit()
         except BaseException as error:
-            self._db.rollback()
-            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                raise MareyError(
-                    f"The disk of {self.path} is full: free some space, then give the same command."
-                ) from error
+            if self._db.in_transaction:
+                self._db.rollback()
+            why = self._unwritable(error) if isinstance(error, sqlite3.OperationalError) else ""
+            if why:
+                raise EndsRun(why) from error
             raise
 
     def put(self, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -335,6 +335,17 @@ class Library:
     def _demand_write(self) -> None:
         if self._lock is None:
             raise MareyError(f"{self.path} is open for reading only: Library.open(..., write=True) would do.")
+
+    def _unwritable(self, error: sqlite3.OperationalError) -> str:
+        """What ails the place, as a sentence; empty if it is not the place."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or "is full" in str(error):
+            return f"The disk of {self.path} is full: free some space, then give the same command."
+        if code == sqlite3.SQLITE_BUSY:
+            return f"The catalog of {self.path} is held by another program: end that, then give the same command."
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+            return f"The catalog of {self.path} cannot be written ({error}): give the same command once it can."
+        return ""
 
     def _read_columns(self, table: str) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]:
         """All columns of a table, its primary key, and those that a new row must give."""

@@ -16,6 +16,7 @@ def local(stage: Stage, items: Iterable[dict[str, Any]]) -> Iterator[Result]:
 
     Raises:
         MareyError: the stage could not be set up.
+        EndsRun: as an item raised it.
     """
     ready = False
     for item in items:

@@ -35,6 +35,7 @@ def run(
 
     Raises:
         MareyError: the stage could not be set up.
+        EndsRun: as an item raised it.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)

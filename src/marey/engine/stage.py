@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from marey.errors import MareyError
+from marey.errors import EndsRun, MareyError
 
 Row = Mapping[str, Any]
 Status = Literal["ok", "failed", "rejected"]
@@ -39,7 +39,9 @@ class Stage(Protocol):
 
         Raises:
             Exception: this costs the item alone. One with an attribute `status` of "rejected" says that the item is
-                unfit by nature, and its text says why.
+                unfit by nature, and its text says why; one with an attribute `again` of False says that another attempt
+                would end the same.
+            EndsRun: what ails is not the item; this ends the run.
         """
 
 
@@ -54,6 +56,8 @@ class Result:
     seconds: float = 0.0
     """Wall time of `process`."""
     status: Status = "ok"
+    again: bool = False
+    """Whether the same item may well succeed the next time: it failed, and nobody says that it is the item's fault."""
 
 
 def stage_key(stage: Stage) -> str:
@@ -62,16 +66,21 @@ def stage_key(stage: Stage) -> str:
 
 
 def guarded(stage: Stage, item: dict[str, Any]) -> Result:
-    """Process one item; an exception becomes its result. Only KeyboardInterrupt passes through."""
+    """Process one item; an exception becomes its result. Only KeyboardInterrupt and EndsRun pass through."""
     name = str(item["id"])
     start = time.perf_counter()
     try:
         out = stage.process(item)
         if not isinstance(out, dict):
             raise TypeError(f"stage {stage_key(stage)} returned {type(out).__name__}: a dict of columns would do")
+    except EndsRun:
+        raise
     except (Exception, SystemExit) as error:
-        status: Status = "rejected" if getattr(error, "status", None) == "rejected" else "failed"
-        return Result(name, error=_reason(error), seconds=time.perf_counter() - start, status=status)
+        seconds = time.perf_counter() - start
+        if getattr(error, "status", None) == "rejected":
+            return Result(name, error=_reason(error), seconds=seconds, status="rejected")
+        again = bool(getattr(error, "again", True))
+        return Result(name, error=_reason(error), seconds=seconds, status="failed", again=again)
     return Result(name, out, seconds=time.perf_counter() - start)
 
 
@@ -79,4 +88,6 @@ def _reason(error: BaseException) -> str:
     """The text of an error that was written for people; of any other, its kind too."""
     if (isinstance(error, MareyError) or hasattr(error, "status")) and str(error):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
     return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -19,10 +19,11 @@ from typing import Any
 
 from marey.engine.local import set_up
 from marey.engine.stage import Result, Stage, guarded, stage_key
-from marey.errors import MareyError
+from marey.errors import EndsRun, MareyError
 
 _FRUITLESS = 2  # workers in a row that may end before they are ready; then no more are started
 _SETUP_SECONDS = 600.0
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP")  # what an item does to its process
 _PARTING_SECONDS = 2.0  # for an idle worker to leave by itself
 
 
@@ -46,6 +47,7 @@ def workers(
 
     Raises:
         MareyError: no worker can be set up: at once if the stage says so by a MareyError, else after two attempts.
+        EndsRun: as an item raised it.
     """
     if count < 1:
         raise ValueError(f"count is {count}: 1 or more would do")
@@ -163,14 +165,14 @@ class _Crew:
             if worker.pipe in signs:
                 yield from self._hear(worker)
             elif worker.overdue:
-                yield from self._lose(worker, "")
+                yield from self._lose(worker, "", lasting=True)
 
     def _hear(self, worker: _Worker) -> Iterator[Result]:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):  # the process is gone, perhaps in the middle of a message
             worker.process.join(_PARTING_SECONDS)
-            yield from self._lose(worker, _obituary(worker.process.exitcode))
+            yield from self._lose(worker, _obituary(worker.process.exitcode), _crashed(worker.process.exitcode))
             return
         if isinstance(message, MareyError):
             raise message
@@ -181,14 +183,15 @@ class _Crew:
         else:
             worker.ready = True
 
-    def _lose(self, worker: _Worker, death: str) -> Iterator[Result]:
-        """A worker died, or (`death` empty) overran its time."""
+    def _lose(self, worker: _Worker, death: str, lasting: bool) -> Iterator[Result]:
+        """A worker died, or (`death` empty) overran its time; `lasting` if its item would do that to the next one."""
         self._workers.remove(worker)
         worker.end()
         if worker.item is not None:
             reason = death or f"gave no answer within {self._timeout_seconds:g} s"
             seconds = time.monotonic() - worker.started
-            yield Result(str(worker.item["id"]), error=f"Its process {reason}.", seconds=seconds, status="failed")
+            error = f"Its process {reason}."
+            yield Result(str(worker.item["id"]), error=error, seconds=seconds, status="failed", again=not lasting)
             return
         self._fruitless += 1
         self._last_death = death or f"was not set up within {self._setup_seconds:g} s"
@@ -199,6 +202,13 @@ def _obituary(code: int | None) -> str:
         with suppress(ValueError):
             return f"was killed by {signal.Signals(-code).name}"
     return f"ended with exit status {code}"
+
+
+def _crashed(code: int | None) -> bool:
+    """Whether a process ended by its own fault. What was killed (by a person, or for want of memory) did not."""
+    if code is None or code >= 0:
+        return code is not None and code >= 0xC0000000  # as Windows tells of an access violation and the like
+    return any(-code == getattr(signal, name, None) for name in _CRASHES)
 
 
 @contextmanager
@@ -233,7 +243,12 @@ def _serve(pipe: connection.Connection, stage: Stage) -> None:
             item = pipe.recv()
         except (EOFError, OSError):
             return
-        result = guarded(stage, item)
+        try:
+            result = guarded(stage, item)
+        except EndsRun as error:
+            with suppress(OSError):
+                pipe.send(error)
+            return
         try:
             pipe.send(result)
         except OSError:

@@ -100,7 +100,7 @@ def open_video(path: str | Path) -> Any:
         # A name such as "a:b.mp4" would be taken for a protocol.
         return av.open(f"file:{Path(path).absolute()}", metadata_errors="replace", options=_LIMITS)
     except av.error.PermissionError as error:
-        raise Unusable("failed", "it may not be read (permission denied)", path) from error
+        raise Unusable("failed", "it may not be read (permission denied)", path, again=True) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise Unusable("failed", _why_closed(path, error), path) from error
 

@@ -24,16 +24,20 @@ class Unusable(MareyError):
     Attributes:
         status: `failed` (something is broken) or `rejected` (sound, but no footage by nature).
         reason: why, in one sentence without the file's name.
+        again: whether another attempt may succeed although the file stays as it is: it could not be reached.
     """
 
-    def __init__(self, status: Literal["failed", "rejected"], reason: str, path: str | Path = "") -> None:
+    def __init__(
+        self, status: Literal["failed", "rejected"], reason: str, path: str | Path = "", *, again: bool = False
+    ) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
         self.status = status
         self.reason = reason
         self.path = str(path)
+        self.again = again
 
-    def __reduce__(self) -> tuple[type["Unusable"], tuple[str, str, str]]:
-        return type(self), (self.status, self.reason, self.path)
+    def __reduce__(self) -> tuple[type["Unusable"], tuple[str, str, str], dict[str, bool]]:
+        return type(self), (self.status, self.reason, self.path), {"again": self.again}
 
 
 def check(path: str | Path) -> os.stat_result:
@@ -54,7 +58,7 @@ def check(path: str | Path) -> os.stat_result:
         with open(path, "rb") as file:
             file.read(1)
     except OSError as error:
-        raise Unusable("failed", _sentence(error, path), path) from error
+        raise Unusable("failed", _sentence(error, path), path, again=True) from error
     return found
 
 
@@ -89,5 +93,5 @@ def content_id(path: str | Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
-        raise Unusable("failed", _sentence(error, path), path) from error
+        raise Unusable("failed", _sentence(error, path), path, again=True) from error
     return digest.hexdigest()
