@@ -114,33 +114,38 @@ def select(
     library: LibraryPath,
     drop: Annotated[list[str] | None, typer.Option(help="SIGNAL:PERCENT from its bad end, such as motion:25%.")] = None,
     least: Annotated[list[str] | None, typer.Option("--min", help="SIGNAL:VALUE, such as sharpness:40.")] = None,
-    most: Annotated[list[str] | None, typer.Option("--max", help="SIGNAL:VALUE, such as text_area:0.07.")] = None,
+    most: Annotated[list[str] | None, typer.Option("--max", help="SIGNAL:VALUE, such as text_area.max:0.07.")] = None,
     name: Annotated[str, typer.Option(help="The selection's name.")] = "selected",
     allow_missing: Annotated[bool, typer.Option(help="Let clips pass that lack a signal.")] = False,
     keep_duplicates: Annotated[bool, typer.Option(help="Keep all of each group of near-duplicates.")] = False,
+    captions: Annotated[list[str] | None, typer.Option(help="CAPTIONER:WEIGHT, such as image:0.5.")] = None,
+    sheets: Annotated[Path | None, typer.Option(help="A folder for contact sheets around each threshold.")] = None,
+    grid: Annotated[str, typer.Option(help="Signals, such as motion,text_area: the paper's subsets of each.")] = "",
+    seed: Annotated[int | None, typer.Option(help="With --grid: random subsets of the same sizes too.")] = None,
     as_json: Json = False,
 ) -> None:
     """A named query over signals. Nothing is decoded, nothing thrown away."""
-    from marey.catalog import Library
+    from marey.catalog import Library, draw_sheets, grid_table, subset_grid, survivor_table
     from marey.catalog import select as work
     from marey.recipe import Recipe
 
-    settings = Recipe.of(
-        {
-            "select": {
-                "name": name,
-                "drop": _pairs(drop, "--drop"),
-                "min": _pairs(least, "--min"),
-                "max": _pairs(most, "--max"),
-                "allow_missing": allow_missing,
-                "duplicates": "keep" if keep_duplicates else "drop",
-            }
-        },
-        where="the options",
-    ).select
+    rules = {"drop": _pairs(drop, "--drop"), "min": _pairs(least, "--min"), "max": _pairs(most, "--max")}
+    weights = {"captions": _pairs(captions, "--captions")} if captions else {}
+    duplicates = "keep" if keep_duplicates else "drop"
+    table = {"name": name, **rules, **weights, "allow_missing": allow_missing, "duplicates": duplicates}
+    settings = Recipe.of({"select": table}, where="the options").select
+    if grid and (any(rules.values()) or sheets is not None):
+        raise MareyError("--grid makes selections of its own: --drop, --min, --max and --sheets go without it.")
     with _progress() as progress, Library.open(library, write=True) as store:
+        if grid:
+            axes = [axis.strip() for axis in grid.split(",") if axis.strip()]
+            subsets = subset_grid(store, axes, seed=seed, settings=settings, progress=progress)
+            _say(subsets, as_json, grid_table(subsets))
+            return
         chosen = work(store, settings, progress=progress)
-    _say(chosen, as_json, f"{chosen.name}: {len(chosen.clips)} clips selected, {len(chosen.dropped)} left out")
+        drawn = draw_sheets(store, chosen, sheets, progress=progress) if sheets is not None else []
+    pictures = "".join(f"\n{path}" for path in drawn)
+    _say({**asdict(chosen), "sheets": [str(path) for path in drawn]}, as_json, survivor_table(chosen) + pictures)
 
 
 @app.command()

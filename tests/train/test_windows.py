@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from marey import recipe
 from marey.errors import MareyError
-from marey.train.windows import UNKNOWN_MOTION, Window, cap, motion_buckets, plan, rate, stride_of
+from marey.train.windows import Window, cap, plan, rate, stride_of
 
 from . import made
 
@@ -42,14 +42,6 @@ def test_a_cap_is_shared_evenly(counts, most):
 
 def test_without_a_cap_every_window_is_taken():
     assert cap({"a": 3, "b": 0}, None) == {"a": [0, 1, 2], "b": []}
-
-
-def test_motion_buckets_are_quantiles():
-    buckets = motion_buckets({str(n): float(n**2) for n in range(256)} | {"unknown": None})
-    assert [buckets[str(n)] for n in range(256)] == list(range(256))
-    assert buckets["unknown"] == UNKNOWN_MOTION
-    assert set(motion_buckets({"a": 1.0, "b": 1.0, "c": 1.0}).values()) == {128}
-    assert motion_buckets({"low": 0.1, "high": 9.0}) == {"low": 64, "high": 192}
 
 
 def test_the_rate_is_that_of_the_whole_window():

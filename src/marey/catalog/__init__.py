@@ -1,14 +1,20 @@
 """What is known of every clip: the schema, the store, the ledger, selection queries, tensor shards, exporters."""
 
+from marey.catalog.buckets import UNKNOWN_MOTION, motion_buckets
 from marey.catalog.forget import Forgotten, forget, remember
+from marey.catalog.grid import grid_table, subset_grid
 from marey.catalog.paths import path_text, text_path
 from marey.catalog.publish import Published, publish
 from marey.catalog.select import Selection, Threshold, choose, read_selection, select
 from marey.catalog.shards import Shard, flatten, new_shard, shard_name, write_shard
+from marey.catalog.sheets import draw_sheets
 from marey.catalog.split import groups, split
 from marey.catalog.store import Library, Place
+from marey.catalog.survivors import survivor_table
+from marey.catalog.weights import caption_weights, drawn_caption, heaviest_caption
 
 __all__ = [
+    "UNKNOWN_MOTION",
     "Forgotten",
     "Library",
     "Place",
@@ -16,10 +22,16 @@ __all__ = [
     "Selection",
     "Shard",
     "Threshold",
+    "caption_weights",
     "choose",
+    "draw_sheets",
+    "drawn_caption",
     "flatten",
     "forget",
+    "grid_table",
     "groups",
+    "heaviest_caption",
+    "motion_buckets",
     "new_shard",
     "path_text",
     "publish",
@@ -28,6 +40,8 @@ __all__ = [
     "select",
     "shard_name",
     "split",
+    "subset_grid",
+    "survivor_table",
     "text_path",
     "write_shard",
 ]

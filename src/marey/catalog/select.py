@@ -4,6 +4,10 @@ A rule looks at one signal alone. `drop` cuts a share of all ok clips from the s
 Diffusion does (section 3.3 and appendix E: 12.5, 25 or 50 % an axis); `min` and `max` are absolute. A clip whose value
 equals the threshold stays, so that ties never fall out by chance. A photograph has no motion: a rule on a signal that
 it has no row for does not apply to it; nor does one on a signal that says of a clip that there is nothing to measure.
+What a rule may name is told in `axes`.
+
+With a selection is stored what a training on it needs to be repeatable: how often each caption is taken, and the motion
+bucket of each clip.
 """
 
 import difflib
@@ -12,10 +16,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from marey.catalog.axes import axis
+from marey.catalog.buckets import motion_buckets
 from marey.catalog.store import Library, Row
 from marey.errors import MareyError
 from marey.progress import Progress, silent
@@ -57,6 +63,10 @@ class Selection:
     """matrix[a][b]: how many clips fall to both rules; matrix[a][a]: to rule a at all."""
     alone: dict[str, int]
     """How many clips fall to this rule and to no other: what would come back without it."""
+    captions: dict[str, float] = field(default_factory=dict)
+    """By captioner, how often its caption is to be trained on."""
+    motion_bucket: dict[str, int] = field(default_factory=dict)
+    """By clip that is a video and stays: 0..255, its motion among theirs."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +88,31 @@ def select(library: Library, settings: Select, progress: Progress = silent) -> S
             end; or nothing stays.
     """
     chosen = choose(library, settings, progress)
+    keep_selection(library, chosen, settings.model_dump(mode="json"))
+    return chosen
+
+
+def keep_selection(library: Library, chosen: Selection, settings: Mapping[str, Any]) -> None:
+    """Write a selection down in place of an older one of its name; the same one again changes nothing."""
     rules = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": dict(settings),
         "thresholds": {name: asdict(threshold) for name, threshold in chosen.thresholds.items()},
         "dropped": chosen.dropped,
         "matrix": chosen.matrix,
         "alone": chosen.alone,
+        "captions": chosen.captions,
+        "motion_bucket": chosen.motion_bucket,
     }
     text = json.dumps(rules, sort_keys=True)
-    before = library.one("select rules, hash from selections where name = ?", settings.name)
+    before = library.one("select rules, hash from selections where name = ?", chosen.name)
     if before == {"rules": text, "hash": chosen.hash}:
-        return chosen
+        return
     made = datetime.now().astimezone().isoformat(timespec="seconds")
     with library.transaction():
-        library.delete("selected", selection=settings.name)
-        library.put("selected", ({"selection": settings.name, "clip": clip} for clip in chosen.clips))
-        row = {"name": settings.name, "rules": text, "hash": chosen.hash, "clips": len(chosen.clips), "made": made}
+        library.delete("selected", selection=chosen.name)
+        library.put("selected", ({"selection": chosen.name, "clip": clip} for clip in chosen.clips))
+        row = {"name": chosen.name, "rules": text, "hash": chosen.hash, "clips": len(chosen.clips), "made": made}
         library.put("selections", [row])
-    return chosen
 
 
 def read_selection(library: Library, name: str) -> Selection:
@@ -110,15 +127,20 @@ def read_selection(library: Library, name: str) -> Selection:
         would = f"one of {', '.join(known)} would do" if known else f"`marey select {library.path}` would make one"
         raise MareyError(f"{library.path} has no selection {name!r}: {would}.")
     rules = json.loads(row["rules"])
-    clips = library.rows("select clip from selected where selection = ? order by clip", name)
+    clips = tuple(
+        row["clip"] for row in library.rows("select clip from selected where selection = ? order by clip", name)
+    )
+    buckets = rules.get("motion_bucket")  # selections of an older Marey have none
     return Selection(
         name=name,
-        clips=tuple(row["clip"] for row in clips),
+        clips=clips,
         hash=row["hash"],
         dropped=rules["dropped"],
         thresholds={rule: Threshold(**values) for rule, values in rules["thresholds"].items()},
         matrix=rules["matrix"],
         alone=rules["alone"],
+        captions=rules.get("captions", Select().captions),
+        motion_bucket=buckets_of(library, clips) if buckets is None else buckets,
     )
 
 
@@ -133,6 +155,7 @@ def without(library: Library, clips: Collection[str]) -> None:
             "dropped": fallen,
             "matrix": _matrix(list(chosen.matrix), fallen),
             "alone": _alone(chosen.matrix, fallen),
+            "motion_bucket": {clip: value for clip, value in chosen.motion_bucket.items() if clip not in clips},
         }
         text = json.dumps(rules, sort_keys=True)
         library.put("selections", [{"name": name, "rules": text, "hash": hash_of(kept), "clips": len(kept)}])
@@ -141,14 +164,9 @@ def without(library: Library, clips: Collection[str]) -> None:
 
 def choose(library: Library, settings: Select, progress: Progress = silent) -> Selection:
     """What `select` would keep; writes nothing. Raises as it does."""
-    clips = library.rows(
-        "select clips.id, footage.kind from clips left join footage on footage.id = clips.footage "
-        "where clips.status = 'ok' order by clips.id"
-    )
-    if not clips:
-        raise MareyError(f"{library.path} has no usable clips to select from: other footage would do.")
+    clips = usable_clips(library)
     rules = _rules(settings)
-    signals = {name: _signal(library, name) for name in {rule.signal for rule in rules}}
+    signals = {name: axis(library, name) for name in {rule.signal for rule in rules}}
     _demand(library, settings, clips, rules, signals)
 
     fallen: dict[str, list[str]] = {}
@@ -181,7 +199,32 @@ def choose(library: Library, settings: Select, progress: Progress = silent) -> S
         thresholds=thresholds,
         matrix=matrix,
         alone=_alone(names, fallen),
+        captions=dict(settings.captions),
+        motion_bucket=buckets_of(library, kept),
     )
+
+
+def usable_clips(library: Library) -> list[Row]:
+    """Id and kind of footage of every ok clip, in order.
+
+    Raises:
+        MareyError: there is none.
+    """
+    clips = library.rows(
+        "select clips.id, footage.kind from clips left join footage on footage.id = clips.footage "
+        "where clips.status = 'ok' order by clips.id"
+    )
+    if not clips:
+        raise MareyError(f"{library.path} has no usable clips to select from: other footage would do.")
+    return clips
+
+
+def buckets_of(library: Library, clips: Collection[str]) -> dict[str, int]:
+    """The motion bucket of each of some clips, among them all; photographs have none."""
+    kinds = {clip["id"]: clip["kind"] for clip in usable_clips(library)}
+    motion = axis(library, "motion")
+    videos = [clip for clip in clips if kinds.get(clip) != "photo"]
+    return motion_buckets({clip: motion[clip]["value"] if clip in motion else None for clip in videos})
 
 
 def hash_of(clips: Iterable[str]) -> str:
@@ -205,17 +248,11 @@ def _rules(settings: Select) -> list[_Rule]:
     )
 
 
-def _signal(library: Library, name: str) -> dict[str, Row]:
-    """A signal's rows by clip."""
-    rows = library.rows("select clip, value, data, bad, status, reason from signals where name = ? order by clip", name)
-    return {row["clip"]: row for row in rows}
-
-
 def _concerns(clip: Row, rows: Mapping[str, Row]) -> bool:
     """Whether a rule on a signal with these rows applies: to every video, and to a photograph that has a row; but to
     no clip in which there was nothing to measure."""
     row = rows.get(clip["id"])
-    if row is None:
+    if row is None or row.get("absent"):
         return clip["kind"] != "photo"
     # A measure that ran and says why it has nothing: no sound to have a loudness, say. What is missing or failed is
     # another matter, and so are vectors and texts, which no rule can look at.
@@ -302,7 +339,7 @@ def _duplicates(library: Library, settings: Select, clips: list[Row], fallen: se
 
     The one is the sharpest of those that pass the other rules, or of all where none does; then the longest; then by id.
     """
-    rows = _signal(library, "duplicate_group")
+    rows = axis(library, "duplicate_group")
     unknown = [clip["id"] for clip in clips if clip["id"] in rows and rows[clip["id"]]["status"] != "ok"]
     if unknown and not settings.allow_missing:
         raise MareyError(
@@ -310,7 +347,7 @@ def _duplicates(library: Library, settings: Select, clips: list[Row], fallen: se
             f'({rows[unknown[0]]["reason"].rstrip(".")}): select.duplicates = "keep" or '
             f"select.allow_missing = true (--allow-missing) would do."
         )
-    sharpness = _signal(library, "sharpness")
+    sharpness = axis(library, "sharpness")
     frames = {row["id"]: row["frames"] for row in library.rows("select id, frames from clips")}
     groups: dict[str, list[str]] = {}
     for clip in clips:

@@ -16,14 +16,11 @@ from typing import Any
 import numpy as np
 
 from marey import recipe
-from marey.catalog import Library, groups, split, text_path
+from marey.catalog import UNKNOWN_MOTION, Library, groups, read_selection, split, text_path
 from marey.errors import MareyError
 from marey.media.probe import probe
 from marey.train.batches import spread
 
-UNKNOWN_MOTION = 127
-"""The motion bucket of a clip whose motion is not known: the one that diffusers' pipeline takes when none is asked for.
-"""
 _CAPTIONERS = ("file", "facts")
 
 
@@ -115,7 +112,7 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
     )
     group_of = groups(library, names)
     motion = {clip: _motion(rows) for clip, rows in library.signals(names).items()}
-    buckets = motion_buckets({clip["id"]: motion[clip["id"]] for clip in clips if clip["kind"] == "video"})
+    buckets = read_selection(library, selection).motion_bucket
     captions = _captions(library, names)
 
     windows: list[Window] = []
@@ -143,7 +140,7 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
                         fps=0.0 if photo else rate(pts, Fraction(clip["time_base"])),
                         pts=pts or (int(clip["start_pts"]),),
                         motion=motion[name],
-                        motion_bucket=0 if photo else buckets[name],
+                        motion_bucket=0 if photo else buckets.get(name, UNKNOWN_MOTION),
                         split=sides[name],
                         caption=captions.get(name, ""),
                         photo=photo,
@@ -188,23 +185,6 @@ def cap(counts: Mapping[str, int], most: int | None) -> dict[str, list[int]]:
         clip: spread(count, min(count, level + (clip in more))) if level + (clip in more) else []
         for clip, count in counts.items()
     }
-
-
-def motion_buckets(motion: Mapping[str, float | None]) -> dict[str, int]:
-    """The bucket 0..255 of each clip: the share of the clips that move less (ties count half), times 256.
-
-    Stability never said how its buckets were made; as a quantile every bucket has as many clips as any other (svd.md
-    §1.6, §7.6).
-    """
-    known = np.array(sorted(value for value in motion.values() if value is not None))
-    buckets = {}
-    for clip, value in motion.items():
-        if value is None:
-            buckets[clip] = UNKNOWN_MOTION
-            continue
-        below, upto = np.searchsorted(known, value, "left"), np.searchsorted(known, value, "right")
-        buckets[clip] = min(255, int(256 * (below + upto) / 2 / len(known)))
-    return buckets
 
 
 def rate(pts: Sequence[int], time_base: Fraction) -> float:
