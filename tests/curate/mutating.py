@@ -82,7 +82,9 @@ def sources(folder: Path) -> dict[str, bytes]:
             sound=sound,
         )
     for n, (name, (suffix, options)) in enumerate(_PHOTOS.items()):
-        Image.fromarray(marked(n, HEIGHT, WIDTH)).save(folder / f"{name}{suffix}", **options)
+        noise = np.random.default_rng(n).integers(-30, 30, (HEIGHT, WIDTH, 1))
+        picture = np.clip(marked(n, HEIGHT, WIDTH) + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{name}{suffix}", **options)
     return {name: (folder / f"{name}{suffix}").read_bytes() for name, suffix in SOURCES.items()}
 
 
