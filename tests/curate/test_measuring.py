@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from counting import counted
-from panning import shot
+from panning import NETWORKS, shot
 
 from marey.catalog import Library
 from marey.curate import Summary, curate, measuring
@@ -74,7 +74,7 @@ def footage(tmp_path: Path) -> Path:
     return tmp_path / "footage"
 
 
-def work(footage: Path, workers: int = 0, without: tuple[str, ...] = ("text_area",)) -> Summary:
+def work(footage: Path, workers: int = 0, without: tuple[str, ...] = NETWORKS) -> Summary:
     return curate(footage, footage.parent / "library", settings=Curate(without=without), workers=workers)
 
 

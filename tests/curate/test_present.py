@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from counting import counted
-from panning import shot
+from panning import NETWORKS, shot
 
 from marey.catalog import Library
 from marey.curate import Summary, curate
@@ -33,7 +33,7 @@ def work(place: Path, budget: Footage | None = None) -> Summary:
     return curate(
         place,
         place.parent / "library",
-        settings=Curate(without=("text_area",)),
+        settings=Curate(without=NETWORKS),
         footage_settings=budget or Footage(),
         workers=0,
     )
@@ -117,7 +117,7 @@ def test_licences_and_captions_are_read_anew_and_a_copy_without_them_takes_none_
 def test_another_folder_leaves_the_first_one_as_it_is(place: Path) -> None:
     work(place)
     other = film(place.parent / "other" / "three.mp4", 3).parent
-    summary = curate(other, place.parent / "library", settings=Curate(without=("text_area",)), workers=0)
+    summary = curate(other, place.parent / "library", settings=Curate(without=NETWORKS), workers=0)
     assert summary.inputs == {"ok": 3}
     assert summary.clips == {"ok": 3}
 
@@ -157,7 +157,7 @@ def test_each_piece_of_a_long_shot_has_stills(tmp_path: Path) -> None:
     curate(
         tmp_path / "footage",
         tmp_path / "library",
-        settings=Curate(without=("text_area",), longest_seconds=3.6),
+        settings=Curate(without=NETWORKS, longest_seconds=3.6),
         workers=0,
     )
     with Library.open(tmp_path / "library") as library:

@@ -28,6 +28,7 @@ from marey.engine import Result, run, stage_key
 from marey.errors import MareyError
 from marey.progress import Progress, silent
 from marey.recipe import Curate, Footage
+from marey.signals.given import Given, resolve
 
 
 def curate(
@@ -55,8 +56,9 @@ def curate(
     budget, settings = footage_settings or Footage(), settings or Curate()
     if not os.path.lexists(place):
         raise MareyError(f"{place} is not there: a folder of footage would do.")
+    given = resolve(settings.models)
     with Library.open(out, create=True) as library:
-        work = _Work(library, budget, settings, workers, progress)
+        work = _Work(library, budget, settings, given, workers, progress)
         found = scan(place, leave=out)
         work.probe(found)
         settle(library, found, place, work.sidecars)
@@ -75,8 +77,16 @@ def curate(
 class _Work:
     """One curation: the library, the settings, and what was done."""
 
-    def __init__(self, library: Library, budget: Footage, settings: Curate, workers: int, progress: Progress) -> None:
-        self.library, self.budget, self.settings = library, budget, settings
+    def __init__(
+        self,
+        library: Library,
+        budget: Footage,
+        settings: Curate,
+        given: Given,
+        workers: int,
+        progress: Progress,
+    ) -> None:
+        self.library, self.budget, self.settings, self.given = library, budget, settings, given
         self.workers, self.progress = workers, progress
         self.sidecars = Sidecars()
         self.did = {"probed": 0, "read": 0, "cut": 0, "measured": 0, "told": 0}
@@ -204,7 +214,8 @@ class _Work:
 
     def measure(self, *, of_captions: bool) -> None:
         """Every signal that an ok clip lacks."""
-        done = measure_clips(self.library, self._batches, self._threads, self.settings.without, of_captions=of_captions)
+        settings = (self._threads, self.settings.without, self.given)
+        done = measure_clips(self.library, self._batches, *settings, of_captions=of_captions)
         self.measured.update(done)
         self.did["measured"] = sum(self.measured.values())
 
@@ -276,6 +287,7 @@ class _Work:
                 self.library.delete("ledger", item=name)
                 clips = [clip["id"] for clip in self.library.rows("select id from clips where footage = ?", name)]
                 self.library.delete("signals", clip=clips)
+                self.library.delete("tensors", item=clips)
                 kept = {"trace": out["trace"], "reason": out["reason"], "limit": None}
                 if out["limited"]:
                     kept |= {"limit": limit, "whole_seconds": whole}
@@ -322,6 +334,7 @@ class _Work:
         with library.transaction():
             for table in ("signals", "captions", "selected"):
                 library.delete(table, clip=gone)
+            library.delete("tensors", item=gone)
             library.delete("clips", id=gone)
             library.delete("transitions", footage=name)
             library.put("transitions", made.transitions)

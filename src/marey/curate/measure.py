@@ -6,7 +6,7 @@ they look at the trace and the stills that the pass kept.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from marey.catalog import Shard, text_path
 from marey.curate.read import still
 from marey.media import walk
+from marey.signals.given import Given
 
 Row = Mapping[str, Any]
 
@@ -35,6 +36,8 @@ class Measured:
     """More of it: JSON, or an array, which is stored as a list."""
     reason: str = ""
     """Why there is no value, or what is to be known of it."""
+    array: np.ndarray | None = None
+    """What is too much for a row: it goes into a shard, under the measure's `tensors`, and the data says so."""
 
 
 class View:
@@ -46,6 +49,7 @@ class View:
         stills: (shard, key) of the clip's first, middle and last still.
         captions: the clip's texts by captioner.
         album: the stills of its footage, shared by the footage's clips.
+        arrays: (shard, key) of the arrays that are stored of the clip, by their kind.
     """
 
     def __init__(
@@ -57,9 +61,12 @@ class View:
         stills: list[tuple[str, str]],
         captions: Mapping[str, str],
         album: "Album",
+        arrays: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.clip, self.footage, self.captions = clip, footage, captions
         self._library, self._trace, self._stills, self._album = library, trace, stills, album
+        self._stored = arrays or {}
+        self._computed: dict[str, np.ndarray] = {}
 
     @property
     def path(self) -> Path:
@@ -134,6 +141,13 @@ class View:
         of them."""
         return self._album.outside(self.clip["start_frame"], self.clip["end_frame"])
 
+    def array(self, kind: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """The clip's array of a kind: the stored one, or else computed, once for all measures."""
+        if kind not in self._computed:
+            stored = self._stored.get(kind)
+            self._computed[kind] = _tensor(self._library, *stored) if stored else compute()
+        return self._computed[kind]
+
     @property
     def _span(self) -> slice:
         return slice(self.clip["start_frame"], self.clip["end_frame"] + 1)
@@ -198,7 +212,11 @@ class Album:
 
 
 class Measure(ABC):
-    """One signal. Its class is made without arguments, and loads nothing before `setup`."""
+    """One signal. It loads nothing before `setup`.
+
+    Args:
+        given: the models of the user's own that it may go by.
+    """
 
     name: ClassVar[str]
     """The signal's, and the column's in what is published."""
@@ -213,6 +231,16 @@ class Measure(ABC):
     """Whether photographs have it too."""
     of_captions: ClassVar[bool] = False
     """Whether it depends on the clip's captions: then it is computed anew when one of them changes."""
+    tensors: str = ""
+    """The kind under which its arrays are stored, if it gives any. It names all that they depend on but the clip."""
+
+    def __init__(self, given: Given | None = None) -> None:
+        self.given = given or Given()
+
+    @classmethod
+    def offered(cls, given: Given) -> bool:
+        """Whether there is such a signal at all; not if it is of a model that nobody gave."""
+        return True
 
     def lacking(self) -> str:
         """What must be installed for it, as a sentence with the command; empty if nothing."""
@@ -236,10 +264,15 @@ def _picture(library: Path, shard: str, key: str) -> np.ndarray:
 
 
 def _decoded(library: Path, shard: str, key: str, how: int) -> np.ndarray:
+    return cv2.imdecode(_tensor(library, shard, key), how)  # type: ignore[return-value]
+
+
+def _tensor(library: Path, shard: str, key: str) -> np.ndarray:
     from safetensors import safe_open
 
     with safe_open(str(library / shard), framework="numpy") as file:
-        return cv2.imdecode(file.get_tensor(key), how)  # type: ignore[return-value]
+        array: np.ndarray = file.get_tensor(key)
+        return array
 
 
 def _spread(indices: Sequence[int], most: int) -> list[int]:

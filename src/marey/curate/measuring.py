@@ -4,16 +4,18 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from marey.catalog import Library, Place, path_text, text_path
+from marey.catalog import Library, Place, flatten, new_shard, path_text, shard_name, text_path, write_shard
 from marey.curate.measure import Album, Measure, Trace, View
 from marey.curate.measures import MEASURES
 from marey.engine import Result
 from marey.errors import MareyError
+from marey.signals.given import Given
 
 BATCH = 16
 """So many clips of one footage are measured together: its trace is read once for them."""
@@ -25,47 +27,56 @@ Run = Callable[[Any, list[dict[str, Any]], str], Iterable[Result]]
 
 class MeasureStage:
     """Several measures of several clips of one footage. Item: id, library, footage, clips [{clip, todo, stills,
-    captions}], trace (shard, key), album [(frame, shard, key)]."""
+    captions, arrays}], trace (shard, key), album [(frame, shard, key)]. What is too much for a row goes into a shard
+    that this worker writes."""
 
     name, version, cpus, gpus = "measure", "1", 1.0, 0.0
 
-    def __init__(self, names: list[str], threads: int = 1) -> None:
-        self._names, self._threads = names, threads
+    def __init__(self, names: list[str], threads: int = 1, given: Given | None = None) -> None:
+        self._names, self._threads, self._given = names, threads, given or Given()
         self._measures: dict[str, Measure] = {}
 
     def setup(self) -> None:
         """Load what the measures need."""
         cv2.setNumThreads(self._threads)
-        self._measures = {kind.name: kind() for kind in MEASURES if kind.name in self._names}
+        self._measures = {kind.name: kind(self._given) for kind in MEASURES if kind.name in self._names}
         for measure in self._measures.values():
             measure.setup(self._threads)
 
     def process(self, item: dict[str, Any]) -> dict[str, Any]:
-        """The rows of the table signals."""
+        """The rows of the table signals, and those of the table tensors."""
         library = text_path(item["library"])
         trace, album = Trace(library, *item["trace"]), Album(library, item["album"])
         rows = []
+        arrays: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for one in item["clips"]:
-            view = View(library, one["clip"], item["footage"], trace, one["stills"], one["captions"], album)
-            rows += [self._row(self._measures[name], view) for name in one["todo"]]
-        return {"rows": rows}
+            parts = (one["stills"], one["captions"], album, one["arrays"])
+            view = View(library, one["clip"], item["footage"], trace, *parts)
+            for name in one["todo"]:
+                row, array = self._row(self._measures[name], view)
+                rows.append(row)
+                if array is not None:
+                    arrays[self._measures[name].tensors][view.clip["id"]] = array
+        return {"rows": rows, "tensors": [row for kind in arrays for row in _stored(library, kind, arrays[kind])]}
 
-    def _row(self, measure: Measure, view: View) -> dict[str, Any]:
+    def _row(self, measure: Measure, view: View) -> tuple[dict[str, Any], np.ndarray | None]:
         row = blank(measure, view.clip["id"], view.captions)
         try:
             found = measure.measure(view)
         except Exception as error:
             text = str(error) if isinstance(error, MareyError) else f"{type(error).__name__}: {error}"
-            return {**row, "status": "failed", "reason": text}
+            return {**row, "status": "failed", "reason": text}, None
         data = found.data.tolist() if isinstance(found.data, np.ndarray) else found.data
-        return {**row, "value": found.value, "data": data, "reason": found.reason}
+        if found.array is not None:
+            data = {**(data or {}), "tensors": measure.tensors}
+        return {**row, "value": found.value, "data": data, "reason": found.reason}, found.array
 
 
 def measure_clips(
-    library: Library, run: Run, threads: int, without: Iterable[str], *, of_captions: bool
+    library: Library, run: Run, threads: int, without: Iterable[str], given: Given, *, of_captions: bool
 ) -> Counter[str]:
     """Compute what ok clips lack of the measures that are of their captions, or of those that are not, but for those
-    `without`; returns how many values of each were computed.
+    `without`; returns how many values of each were computed. `given` are the user's own models.
 
     A measure whose extra is not installed gives rows of status `missing`, which are filled once it is.
 
@@ -76,7 +87,9 @@ def measure_clips(
     if unknown:
         known = ", ".join(kind.name for kind in MEASURES)
         raise MareyError(f"curate.without names {unknown[0]!r}, which is no signal: {known} would do.")
-    measures = [kind() for kind in MEASURES if kind.name not in set(without) and kind.of_captions == of_captions]
+    kinds = [kind for kind in MEASURES if kind.offered(given)]
+    stored = sorted({kind(given).tensors for kind in kinds} - {""})
+    measures = [kind(given) for kind in kinds if kind.name not in set(without) and kind.of_captions == of_captions]
     lacking = {measure.name: measure.lacking() for measure in measures}
     todo, captions = _todo(library, measures)
     absent = [
@@ -87,9 +100,9 @@ def measure_clips(
     ]
     library.put("signals", absent)
     todo = {clip: [name for name in names if not lacking[name]] for clip, names in todo.items()}
-    items = list(_items(library, {clip: names for clip, names in todo.items() if names}, captions))
+    items = list(_items(library, {clip: names for clip, names in todo.items() if names}, captions, stored))
     done: Counter[str] = Counter()
-    stage = MeasureStage(sorted({name for names in todo.values() for name in names}), threads)
+    stage = MeasureStage(sorted({name for names in todo.values() for name in names}), threads, given)
     while items:
         waiting = {item["id"]: item for item in items}
         items = []
@@ -99,7 +112,7 @@ def measure_clips(
             parts = _parts(item) if result.status != "ok" else []
             items += parts
             if not parts:
-                done += _enter(library, item, result)
+                done += _enter(library, item, result, measures)
     return done
 
 
@@ -155,11 +168,12 @@ def _todo(library: Library, measures: list[Measure]) -> tuple[dict[str, list[str
 
 
 def _items(
-    library: Library, todo: dict[str, list[str]], captions: dict[str, dict[str, str]]
+    library: Library, todo: dict[str, list[str]], captions: dict[str, dict[str, str]], kinds: list[str]
 ) -> Iterator[dict[str, Any]]:
     if not todo:
         return
     traces, stills = library.places("trace"), library.places("stills")
+    stored = {kind: library.places(kind) for kind in kinds}
     footage = {row["id"]: row for row in library.rows(f"select {_FOOTAGE.replace(' ', ', ')} from footage")}
     rows = library.rows(f"select {_CLIP.replace(' ', ', ')} from clips where status = 'ok' order by footage, n")
     albums: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
@@ -170,8 +184,9 @@ def _items(
     for row in rows:
         if row["id"] in todo:
             pictures = [_where(stills[f"{row['footage']}:{n}"]) for n in json.loads(row["stills"])]
-            said = captions.get(row["id"], {})
-            batches[row["footage"]].append({"clip": row, "todo": todo[row["id"]], "stills": pictures, "captions": said})
+            arrays = {kind: _where(places[row["id"]]) for kind, places in stored.items() if row["id"] in places}
+            one = {"clip": row, "todo": todo[row["id"]], "captions": captions.get(row["id"], {})}
+            batches[row["footage"]].append({**one, "stills": pictures, "arrays": arrays})
     for name, clips in batches.items():
         for n in range(0, len(clips), BATCH):
             yield {
@@ -199,15 +214,32 @@ def _where(place: Place) -> tuple[str, str]:
     return place.shard, place.key
 
 
-def _enter(library: Library, item: dict[str, Any], result: Result) -> Counter[str]:
+def _stored(library: Path, kind: str, arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
+    """Write a shard; the rows of the table tensors that point into it."""
+    path = new_shard(library, kind)
+    write_shard(path, flatten(arrays))
+    shard = shard_name(library, path)
+    return [{"kind": kind, "item": clip, "shard": shard, "key": clip} for clip in arrays]
+
+
+def _enter(library: Library, item: dict[str, Any], result: Result, measures: list[Measure]) -> Counter[str]:
+    tensors: list[dict[str, str]] = []
     if result.status == "ok":
-        rows = result.out["rows"]
+        rows, tensors = result.out["rows"], result.out["tensors"]
     else:
-        kinds = {kind.name: kind() for kind in MEASURES}
+        named = {measure.name: measure for measure in measures}
         rows = [
-            {**blank(kinds[name], one["clip"]["id"], one["captions"]), "status": "failed", "reason": result.error}
+            {**blank(named[name], one["clip"]["id"], one["captions"]), "status": "failed", "reason": result.error}
             for one in item["clips"]
             for name in one["todo"]
         ]
-    library.put("signals", rows)
+    with library.transaction():
+        for row in tensors:  # what another model gave of the clip goes
+            family = row["kind"].partition("@")[0]
+            for had in library.rows(
+                "select kind from tensors where item = ? and kind glob ?", row["item"], f"{family}@*"
+            ):
+                library.delete("tensors", kind=had["kind"], item=row["item"])
+        library.put("tensors", tensors)
+        library.put("signals", rows)
     return Counter(row["name"] for row in rows)

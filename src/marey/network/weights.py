@@ -1,6 +1,9 @@
-"""Reading and writing weights: safetensors only, every key and shape checked before a byte is read."""
+"""Reading and writing weights: safetensors only, every key and shape checked before a byte is read. A pickle is read
+only where it is a named third-party file of a known sha256, and then no code in it is run."""
 
+import hashlib
 import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,6 +88,28 @@ def find_weights(folder: Path, stem: str) -> list[Path]:
     if pickles:
         refuse_pickle(folder / pickles[0])
     raise MareyError(f"{folder} has no weights: {stem}.safetensors would do.")
+
+
+def read_pickled(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The state dict of a third-party .pth file: read with weights_only, once its sha256 is the right one.
+
+    Raises:
+        MareyError: no such file, another sha256, or anything else than a table of tensors in it.
+    """
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MareyError(f"{path} cannot be read: {error.strerror}.") from error
+    if found != sha256.lower():
+        raise MareyError(f"{path} has the sha256 {found}, not {sha256}: it was not opened.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise MareyError(f"{path} holds more than weights, or is broken, so Marey does not read it.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise MareyError(f"{path} is no table of weights: a state dict would do.")
+    return dict(state)
 
 
 def refuse_pickle(path: Path) -> None:

@@ -83,7 +83,7 @@ def read_recipe(run_folder: Path) -> Recipe | None:
 def commands(run_folder: Path, recipe: Recipe | None) -> list[Command]:
     """How to install this version, run this again, and look at what it made."""
     library = run_folder.parent.parent.name or "library"
-    made = [Command("Install this version", f'pip install "marey[train,ocr,parquet]=={marey.__version__}"')]
+    made = [Command("Install this version", f'pip install "marey[train,features,ocr,parquet]=={marey.__version__}"')]
     if recipe is not None:
         made.append(Command("Go this road again", _run(run_folder, recipe, [])))
         model = shlex.quote(f"{library}/models/{recipe.train.name}")

@@ -2,6 +2,7 @@
 
 from marey.curate.measure import Measure
 from marey.curate.measures.crop import Crop
+from marey.curate.measures.embedding import Embedding
 from marey.curate.measures.light import Brightness, Contrast, Interlaced, Saturation, Sharpness
 from marey.curate.measures.motion import CameraMotion, Motion, MotionShare, ObjectMotion
 from marey.curate.measures.phash import PerceptualHash
@@ -27,6 +28,7 @@ MEASURES: tuple[type[Measure], ...] = (
     FrameRate,
     PerceptualHash,
     TextArea,
+    Embedding,
 )
 
 __all__ = ["MEASURES"]

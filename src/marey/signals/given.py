@@ -1,0 +1,109 @@
+"""The user's own models for signals, looked up before anything is computed: where they lie, and what they are named."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from marey.errors import MareyError
+from marey.recipe import Models
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user gave; empty texts: nothing."""
+
+    clip: str = ""
+    """The folder of a CLIP model."""
+    clip_name: str = ""
+    """The folder's name with a hash of its weights and settings: what its embeddings are stored under."""
+    head: str = ""
+    """The file of an aesthetic head."""
+    head_sha256: str = ""
+
+
+def resolve(models: Models) -> Given:
+    """Where the given models lie. A hub id is downloaded; nothing else ever is.
+
+    Raises:
+        MareyError: there is no such folder, hub id or file, or the file is not the one that was meant.
+        MissingExtra: a hub id without the packages to fetch it.
+    """
+    if models.clip is None:
+        return Given()
+    folder = Path(models.clip).expanduser()
+    if not folder.is_dir():
+        folder = _downloaded(models.clip)
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise MareyError(f"{folder} holds no safetensors: a CLIP folder as transformers saves it would do.")
+    told = [folder / name for name in ("config.json", "preprocessor_config.json")]
+    digests = [_sha256(path) for path in [*weights, *(path for path in told if path.is_file())]]
+    whole = hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", Path(models.clip).name).strip("-")[:48]
+    name = f"clip-{plain}-{whole}"
+    if models.looks_head is None:
+        return Given(str(folder.absolute()), name)
+    head = Path(models.looks_head).expanduser()
+    if not head.is_file():
+        raise MareyError(f"curate.models.looks_head is {head}, which is not there: a .safetensors or .pth would do.")
+    found = _sha256(head)
+    wanted = models.looks_head_sha256
+    if wanted is None and head.suffix != ".safetensors":
+        raise MareyError(
+            f"{head} is a pickle, which is read only by a known sha256: give curate.models.looks_head_sha256 as its "
+            "publisher states it, or the same weights as safetensors."
+        )
+    if wanted is not None and found != wanted.lower():
+        raise MareyError(f"{head} has the sha256 {found}, not {wanted}: it was not opened.")
+    return Given(str(folder.absolute()), name, str(head.absolute()), found)
+
+
+def absent(modules: tuple[str, ...]) -> str:
+    """What to install where a signal's packages are not all here; empty if they are."""
+    lacking = [module for module in modules if find_spec(module) is None]
+    if not lacking:
+        return ""
+    return f"{lacking[0]} is not installed: this signal needs the extra 'features': pip install \"marey[features]\""
+
+
+def package_file(package: str, *parts: str) -> Path:
+    """A file inside an installed package, which is not imported for it.
+
+    Raises:
+        MareyError: there is no such package.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MareyError(absent((package,)) or f"{package} is no package.")
+    return Path(next(iter(spec.submodule_search_locations)), *parts)
+
+
+def _downloaded(name: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
+        raise MareyError(f"curate.models.clip is {name!r}, which is no folder: a CLIP folder or a hub id would do.")
+    if find_spec("huggingface_hub") is None:
+        raise MareyError(absent(("huggingface_hub",)))
+    from huggingface_hub import snapshot_download
+
+    wanted = ["*.json", "*.txt", "model*.safetensors", "*.model"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:
+        raise MareyError(
+            f"{name} is no folder here, and could not be fetched as a hub id ({type(error).__name__}): "
+            "a folder with the model would do."
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    return _hashed(os.fspath(path), path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _hashed(path: str, size: int, mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

