@@ -95,6 +95,8 @@ def cuts(
     overrides: Overrides = None,
     cut: Annotated[float | None, typer.Option(help="Least confidence of a hard cut, 0 to 1.")] = None,
     gradual: Annotated[float | None, typer.Option(help="Least confidence of a dissolve, fade or wipe, 0 to 1.")] = None,
+    second: Annotated[str | None, typer.Option(help="A second opinion: none or transnetv2.")] = None,
+    how: Annotated[str | None, typer.Option(help="Of the second opinion: alone or fused.")] = None,
     strip: Annotated[Path | None, typer.Option(help="A PNG to draw them in, as strips of film.")] = None,
     recipe: RecipeName = "",
     as_json: Json = False,
@@ -102,7 +104,7 @@ def cuts(
     """The transitions of one file, from one decode. No library is written."""
     from marey.curate import find_cuts as work
 
-    said = {"cut": cut, "gradual": gradual}
+    said = {"cut": cut, "gradual": gradual, "second": second, "how": how}
     settings = _recipe(recipe, [*(overrides or []), *_said("curate.transitions", said)])
     with _progress() as progress:
         found = work(file, settings=settings.curate.transitions, strip=strip, progress=progress)

@@ -53,6 +53,13 @@ class Transitions(Section):
     """Least confidence of a dissolve, fade or wipe."""
     longest_seconds: float = Field(2.5, gt=0, le=10)
     """The longest gradual transition that is looked for."""
+    second: Literal["none", "transnetv2"] = "none"
+    """A second opinion from the same decode: TransNet V2, which takes some 20 ms a frame on one core (the extra
+    `shots`)."""
+    how: Literal["alone", "fused"] = "fused"
+    """Whether the second opinion stands alone, or adds to ours what we hold possible and it is sure of."""
+    second_sure: float = Field(0.5, gt=0, lt=1)
+    """Least probability at which the second opinion is sure of a frame."""
 
 
 class Models(Section):

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from marey.curate.candidate import Kind
+from marey.curate.second import agreed_transitions
 from marey.curate.strip import Album, draw_strip
-from marey.curate.transitions import find_transitions
 from marey.errors import MareyError
 from marey.media import Unusable, png_bytes, probe, read
 from marey.progress import Progress, follow, silent
 from marey.recipe import Transitions
+from marey.signals.shotnet import SIZE, ShotNet
 from marey.signals.signature import LUMA
 
 
@@ -81,13 +82,15 @@ def find_cuts(
     """Find the transitions of a video.
 
     Args:
-        settings: thresholds; the recipe's defaults without it.
+        settings: thresholds, and whether there is a second opinion; the recipe's defaults without it.
         strip: a PNG to draw them in: of each some frames before, inside and after. Small pictures of all frames are
             put aside for it as they pass, beyond 32 MB in a temporary file.
-        threads: of the decoder; 0 takes as many as there are cores.
+        threads: of the decoder and of the second opinion; 0 takes all cores for the one and a single thread for the
+            other.
 
     Raises:
         Unusable: the file cannot be read, is a photograph, or has under two frames.
+        MissingExtra: a second opinion is wanted and its extra is not installed.
         MareyError: `strip` cannot be written.
     """
     path, settings = Path(file).expanduser(), settings or Transitions()
@@ -95,9 +98,10 @@ def find_cuts(
     facts = probe(path)
     if facts.kind == "photo":
         raise Unusable("rejected", "it is a photograph, which has no transitions: a video would do", path)
+    net = ShotNet(max(1, threads)) if settings.second == "transnetv2" else None
     reading = read(path, facts, threads=threads)
     pts: list[int] = []
-    luma, chroma = bytearray(), bytearray()
+    luma, chroma, small = bytearray(), bytearray(), bytearray()
     with ExitStack() as stack:
         album = stack.enter_context(Album()) if picture is not None else None
         for frame in follow(reading, progress, "looking for transitions", facts.frames or 0):
@@ -105,14 +109,18 @@ def find_cuts(
             luma += light.tobytes()
             chroma += colour.tobytes()
             pts.append(frame.pts)
+            if net is not None:
+                small += frame.rgb(SIZE).tobytes()
             if album is not None:
                 album.take(frame)
         facts = reading.probe
         span = float((pts[-1] - pts[0]) * facts.time_base)
         fps = (len(pts) - 1) / span if span > 0 else facts.fps
-        found = find_transitions(
+        said = net(np.frombuffer(small, np.uint8).reshape(-1, *SIZE, 3), progress) if net is not None else None
+        found = agreed_transitions(
             np.frombuffer(luma, np.uint8).reshape(-1, *LUMA),
             np.frombuffer(chroma, np.uint8).reshape(-1, LUMA[0] // 2, LUMA[1] // 2, 2),
+            said,
             fps,
             settings,
         )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from marey.errors import MissingExtra, require
+from marey.progress import Progress, follow, silent
 
 SIZE = (27, 48)
 """Height and width of the frames that it sees."""
@@ -40,7 +41,7 @@ class ShotNet:
         self._net = open_transnet(path)
         self._threads = threads
 
-    def __call__(self, frames: np.ndarray) -> np.ndarray:
+    def __call__(self, frames: np.ndarray, progress: Progress = silent) -> np.ndarray:
         """Probabilities float32 (N, 2): that a shot ends with this frame, and that it is part of a transition.
 
         Args:
@@ -54,7 +55,7 @@ class ShotNet:
             with torch.inference_mode():
                 parts = [
                     self._net(torch.from_numpy(window)[None])[0, _MARGIN : _MARGIN + STRIDE].numpy()
-                    for window in windows(frames)
+                    for window in follow(windows(frames), progress, "asking TransNet V2", -(-len(frames) // STRIDE))
                 ]
         finally:
             torch.set_num_threads(before)
