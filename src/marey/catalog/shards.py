@@ -25,6 +25,7 @@ from marey.errors import EndsRun, MareyError
 
 FOLDERS = {  # a kind of tensor to its folder in the library; a kind may go on with @ and what it was made by
     "trace": "traces",
+    "sound": "sounds",
     "stills": "stills",
     "pixels": "pixels",
     "latents": "latents",

@@ -17,11 +17,14 @@ import numpy as np
 
 from marey.catalog import Shard, text_path
 from marey.curate.read import still
+from marey.errors import MareyError
 from marey.media import walk
 from marey.signals.given import Given
+from marey.signals.loudness import HOP, RATE
 
 Row = Mapping[str, Any]
 
+HOP_SECONDS = HOP / RATE
 LOOKS, ELSEWHERE = 8, 16
 """Stills of a clip, and of the rest of its footage, that are looked at for what stays where it is."""
 
@@ -50,6 +53,7 @@ class View:
         captions: the clip's texts by captioner.
         album: the stills of its footage, shared by the footage's clips.
         arrays: (shard, key) of the arrays that are stored of the clip, by their kind.
+        sound: the trace of its footage's sound; None if there is none, a text if it could not be heard.
     """
 
     def __init__(
@@ -62,10 +66,11 @@ class View:
         captions: Mapping[str, str],
         album: "Album",
         arrays: Mapping[str, tuple[str, str]] | None = None,
+        sound: "Trace | str | None" = None,
     ) -> None:
         self.clip, self.footage, self.captions = clip, footage, captions
         self._library, self._trace, self._stills, self._album = library, trace, stills, album
-        self._stored = arrays or {}
+        self._stored, self._sound = arrays or {}, sound
         self._computed: dict[str, np.ndarray] = {}
 
     @property
@@ -147,6 +152,24 @@ class View:
             stored = self._stored.get(kind)
             self._computed[kind] = _tensor(self._library, *stored) if stored else compute()
         return self._computed[kind]
+
+    @cached_property
+    def sound(self) -> dict[str, np.ndarray] | None:
+        """What is known of the clip's sound, a row for each 0.02 s that lies in it: power, level and speech, as
+        `listen.taken` describes them. None where its footage has no sound.
+
+        Raises:
+            MareyError: its sound could not be heard.
+        """
+        if self._sound is None:
+            return None
+        if isinstance(self._sound, str):
+            raise MareyError(self._sound)
+        first, fps = int(self._trace["pts"][0]), self.clip["fps"]
+        start = (self.clip["start_pts"] - first) * self.tick
+        end = (self.clip["end_pts"] - first) * self.tick + (1 / fps if fps else 0)
+        inside = slice(int(np.ceil(start / HOP_SECONDS - 1e-6)), int(np.floor(end / HOP_SECONDS + 1e-6)))
+        return {name: self._sound[name][inside] for name in ("power", "level", "speech")}
 
     @property
     def _span(self) -> slice:
@@ -241,6 +264,8 @@ class Measure(ABC):
     def offered(cls, given: Given) -> bool:
         """Whether there is such a signal at all; not if it is of a model that nobody gave."""
         return True
+    of_sound: ClassVar[bool] = False
+    """Whether it looks at `View.sound`: then the footage is heard before, if it was not yet."""
 
     def lacking(self) -> str:
         """What must be installed for it, as a sentence with the command; empty if nothing."""

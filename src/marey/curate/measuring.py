@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from marey.catalog import Library, Place, flatten, new_shard, path_text, shard_name, text_path, write_shard
+from marey.curate.listen import listen
 from marey.curate.measure import Album, Measure, Trace, View
 from marey.curate.measures import MEASURES
 from marey.engine import Result
@@ -27,8 +28,8 @@ Run = Callable[[Any, list[dict[str, Any]], str], Iterable[Result]]
 
 class MeasureStage:
     """Several measures of several clips of one footage. Item: id, library, footage, clips [{clip, todo, stills,
-    captions, arrays}], trace (shard, key), album [(frame, shard, key)]. What is too much for a row goes into a shard
-    that this worker writes."""
+    captions, arrays}], trace (shard, key), album [(frame, shard, key)], sound (shard, key), or why it could not be
+    heard, or None. What is too much for a row goes into a shard that this worker writes."""
 
     name, version, cpus, gpus = "measure", "1", 1.0, 0.0
 
@@ -47,10 +48,12 @@ class MeasureStage:
         """The rows of the table signals, and those of the table tensors."""
         library = text_path(item["library"])
         trace, album = Trace(library, *item["trace"]), Album(library, item["album"])
+        heard = item["sound"]
+        sound = heard if heard is None or isinstance(heard, str) else Trace(library, *heard)
         rows = []
         arrays: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for one in item["clips"]:
-            parts = (one["stills"], one["captions"], album, one["arrays"])
+            parts = (one["stills"], one["captions"], album, one["arrays"], sound)
             view = View(library, one["clip"], item["footage"], trace, *parts)
             for name in one["todo"]:
                 row, array = self._row(self._measures[name], view)
@@ -99,8 +102,10 @@ def measure_clips(
         if measure.name in names and lacking[measure.name]
     ]
     library.put("signals", absent)
-    todo = {clip: [name for name in names if not lacking[name]] for clip, names in todo.items()}
-    items = list(_items(library, {clip: names for clip, names in todo.items() if names}, captions, stored))
+    able = {clip: [name for name in names if not lacking[name]] for clip, names in todo.items()}
+    todo = {clip: names for clip, names in able.items() if names}
+    deaf = listen(library, run, _to_hear(library, todo, measures))
+    items = list(_items(library, todo, captions, stored, deaf))
     done: Counter[str] = Counter()
     stage = MeasureStage(sorted({name for names in todo.values() for name in names}), threads, given)
     while items:
@@ -167,12 +172,25 @@ def _todo(library: Library, measures: list[Measure]) -> tuple[dict[str, list[str
     return todo, captions
 
 
+def _to_hear(library: Library, todo: dict[str, list[str]], measures: list[Measure]) -> set[str]:
+    """The footage whose sound is needed."""
+    of_sound = {measure.name for measure in measures if measure.of_sound}
+    rows = library.rows(
+        "select clips.id, clips.footage from clips join footage on footage.id = clips.footage where has_audio"
+    )
+    return {row["footage"] for row in rows if of_sound & set(todo.get(row["id"], ()))}
+
+
 def _items(
-    library: Library, todo: dict[str, list[str]], captions: dict[str, dict[str, str]], kinds: list[str]
+    library: Library,
+    todo: dict[str, list[str]],
+    captions: dict[str, dict[str, str]],
+    kinds: list[str],
+    deaf: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
     if not todo:
         return
-    traces, stills = library.places("trace"), library.places("stills")
+    traces, stills, sounds = library.places("trace"), library.places("stills"), library.places("sound")
     stored = {kind: library.places(kind) for kind in kinds}
     footage = {row["id"]: row for row in library.rows(f"select {_FOOTAGE.replace(' ', ', ')} from footage")}
     rows = library.rows(f"select {_CLIP.replace(' ', ', ')} from clips where status = 'ok' order by footage, n")
@@ -195,6 +213,7 @@ def _items(
                 "footage": footage[name],
                 "trace": _where(traces[name]),
                 "album": sorted(albums[name]),
+                "sound": deaf.get(name) or (_where(sounds[name]) if name in sounds else None),
                 "clips": clips[n : n + BATCH],
             }
 

@@ -7,6 +7,7 @@ from marey.curate.measures.light import Brightness, Contrast, Interlaced, Satura
 from marey.curate.measures.motion import CameraMotion, Motion, MotionShare, ObjectMotion
 from marey.curate.measures.phash import PerceptualHash
 from marey.curate.measures.rate import FrameRate
+from marey.curate.measures.sound import Loudness, SilenceShare, SpeechLike
 from marey.curate.measures.steady import BlackShare, CadenceShare, Flicker, FreezeShare
 from marey.curate.measures.text_area import TextArea
 
@@ -25,6 +26,9 @@ MEASURES: tuple[type[Measure], ...] = (
     CadenceShare,
     Flicker,
     Crop,
+    Loudness,
+    SilenceShare,
+    SpeechLike,
     FrameRate,
     PerceptualHash,
     TextArea,
