@@ -22,8 +22,8 @@ LEAST = 25
 """Hops of the shortest sound that is judged: 0.5 s."""
 LIMITS = {
     "depth": (4.0, 25.0),  # decibels by which the level deviates
-    "syllables": (0.4, 1.0),  # share of its ups and downs that come two to ten times a second
-    "beat": (-1.0, 0.6),  # how much they are like themselves some time later
+    "syllables": (0.3, 1.0),  # share of its ups and downs that come two to ten times a second
+    "beat": (-1.0, 0.85),  # how much they are like themselves some time later
     "voiced": (0.2, 0.97),  # share of the loud hops with a pitch from 75 to 400 Hz
     "shape": (4.0, 40.0),  # decibels by which the shape of the spectrum deviates in the loud hops
     "loud": (0.3, 1.0),  # share of the hops that are loud
