@@ -254,6 +254,8 @@ class Measure(ABC):
     """Whether photographs have it too."""
     of_captions: ClassVar[bool] = False
     """Whether it depends on the clip's captions: then it is computed anew when one of them changes."""
+    of_sound: ClassVar[bool] = False
+    """Whether it looks at `View.sound`: then the footage is heard before, if it was not yet."""
     tensors: str = ""
     """The kind under which its arrays are stored, if it gives any. It names all that they depend on but the clip."""
 
@@ -264,8 +266,6 @@ class Measure(ABC):
     def offered(cls, given: Given) -> bool:
         """Whether there is such a signal at all; not if it is of a model that nobody gave."""
         return True
-    of_sound: ClassVar[bool] = False
-    """Whether it looks at `View.sound`: then the footage is heard before, if it was not yet."""
 
     def lacking(self) -> str:
         """What must be installed for it, as a sentence with the command; empty if nothing."""
