@@ -26,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+worlds = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Footage with known truth.")
+app.add_typer(worlds, name="worlds")
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
@@ -367,6 +370,36 @@ def run(
         for row in road.steps
     ]
     _say(road, as_json, "\n".join([*lines, "", f"The report: {Path(road.report).as_uri()}"]))
+
+
+@worlds.command()
+def play(
+    out: Annotated[Path, typer.Option(help="The folder.")] = Path("footage"),
+    clips: Annotated[int, typer.Option(help="How many.")] = 100,
+    seconds: Annotated[float, typer.Option(help="How long each is, at 30 frames a second.")] = 3.2,
+    size: Annotated[int, typer.Option(help="Height and width: a multiple of 8 from 32 to 512.")] = 64,
+    seed: int = 7,
+    policy: Annotated[str, typer.Option(help="Of the agent; otherwise they take turns.")] = "",
+    flow: Annotated[bool, typer.Option("--flow", help="Write the exact optical flow too.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes; 0: this one.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Clips of the platform game: video, sound, caption, and all that is known of them."""
+    from marey.worlds.game import play as work
+
+    with _progress() as progress:
+        made = work(
+            out,
+            clips,
+            seconds=seconds,
+            size=size,
+            seed=seed,
+            policy=policy or None,
+            flow=flow,
+            workers=workers,
+            progress=progress,
+        )
+    _say([str(path) for path in made], as_json, f"{len(made)} clips of {size}x{size} pixels are in {out}")
 
 
 @app.command()

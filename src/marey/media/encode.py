@@ -27,6 +27,8 @@ def write_video(
     codec: str = "libx264",
     preset: str = "medium",
     keyframe_seconds: float = 2.0,
+    sound: np.ndarray | None = None,
+    sound_rate: int = 48000,
 ) -> None:
     """Write frames as an MP4 (H.264, yuv420p, BT.709, index in front), which appears under its name when it is whole.
 
@@ -37,6 +39,8 @@ def write_video(
         crf: 0 (without loss, but for the conversion to yuv420p) to 51. The macroblock tree is off, so that a file is as
             good and as large as one of `crf - 3` with it.
         keyframe_seconds: the longest way from one keyframe to the next.
+        sound: float32 (N,) in -1..1, mono, from the first frame on; written as AAC.
+        sound_rate: its samples a second: 24000, 44100 or 48000, say.
 
     Raises:
         MareyError: no frames, frames of differing or impossible shape, or no such encoder in this build of PyAV.
@@ -46,7 +50,7 @@ def write_video(
     handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=".tmp", dir=path.parent)
     os.close(handle)
     try:
-        _encode(name, frames, rate(fps), crf, codec, preset, keyframe_seconds)
+        _encode(name, frames, rate(fps), crf, codec, preset, keyframe_seconds, sound, sound_rate)
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
@@ -89,6 +93,8 @@ def _encode(
     codec: str,
     preset: str,
     keyframe_seconds: float,
+    sound: np.ndarray | None,
+    sound_rate: int,
 ) -> None:
     images = iter(frames)
     first = next(images, None)
@@ -99,6 +105,7 @@ def _encode(
     with av.open(name, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         container.flags |= _BITEXACT
         stream = _stream(container, codec, fps, height, width)
+        voice: Any = None if sound is None else container.add_stream("aac", rate=sound_rate, layout="mono")
         # With its macroblock tree libx264 gives other bytes now and then, even in one thread, depending on what memory
         # held before (seen in the wheels of PyAV 18.1): without it, in hundreds of runs, never.
         group = str(max(1, round(fps * keyframe_seconds)))
@@ -115,6 +122,19 @@ def _encode(
             picture.time_base = 1 / fps
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
+        if sound is not None:
+            _encode_sound(container, voice, sound, sound_rate)
+
+
+def _encode_sound(container: Any, stream: Any, sound: np.ndarray, sound_rate: int) -> None:
+    if sound.ndim != 1 or sound.dtype != np.float32:
+        raise MareyError(f"The sound is {sound.dtype} {sound.shape}: float32 (samples,) would do.")
+    stream.codec_context.time_base = Fraction(1, sound_rate)
+    for start in range(0, len(sound), 1024):
+        piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None, start : start + 1024]), "fltp", "mono")
+        piece.sample_rate, piece.pts, piece.time_base = sound_rate, start, Fraction(1, sound_rate)
+        container.mux(stream.encode(piece))
+    container.mux(stream.encode(None))
 
 
 def _stream(container: Any, codec: str, fps: Fraction, height: int, width: int) -> Any:

@@ -1,0 +1,94 @@
+"""Clips of the game: which level, which agent, from which frame on, all from a seed and a number.
+
+The same (seed, number) gives the same clip, bit for bit, at any time and in any order: `clip` makes one by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from marey.worlds.game.agents import POLICIES, Agent
+from marey.worlds.game.engine import Game, State
+from marey.worlds.game.hero import FPS
+from marey.worlds.game.level import Level, make_level
+from marey.worlds.game.picture import Painter, Picture
+from marey.worlds.game.sound import soundtrack
+from marey.worlds.game.story import Deed, deeds, paraphrase, tell
+
+LATEST = 300
+"""A clip begins at most so many frames after its play does."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Some seconds of one play, before anything is drawn."""
+
+    seed: int
+    number: int
+    policy: str
+    level: Level
+    states: tuple[State, ...]
+
+    @cached_property
+    def deeds(self) -> list[Deed]:
+        """What happens, in order."""
+        return deeds(self.states, self.level)
+
+    @property
+    def text(self) -> str:
+        """The plain sentence about it, which `story.parse` reads."""
+        return tell(self.deeds)
+
+    def paraphrases(self, count: int = 3) -> list[str]:
+        """The same in other words."""
+        rng = np.random.default_rng([self.seed, self.number, 0x9A8A])
+        return [paraphrase(self.deeds, rng) for _ in range(count)]
+
+    def pictures(self, size: int) -> Iterator[Picture]:
+        """Every frame at `size` by `size` pixels, a multiple of 8 from 32 to 512."""
+        painter = Painter(self.level, size)
+        for state in self.states:
+            yield painter.paint(state)
+
+    def frames(self, size: int) -> np.ndarray:
+        """uint8 RGB (T, size, size, 3)."""
+        return np.stack([picture.rgb for picture in self.pictures(size)])
+
+    def sound(self, music: bool = True) -> np.ndarray:
+        """float32 (T * 800,), mono at 24 kHz, in -1..1."""
+        return soundtrack(self.states, self.level.theme, self.level.seed, music)
+
+
+def clip(seed: int, number: int, frames: int, policy: str | None = None) -> Clip:
+    """The clip of this number.
+
+    Args:
+        frames: how long it is, at 30 a second.
+        policy: one of `agents.POLICIES`; without it they take turns.
+
+    Raises:
+        ValueError: no such policy, or no frames.
+    """
+    if frames < 1:
+        raise ValueError(f"{frames} frames: 1 or more would do")
+    if policy is not None and policy not in POLICIES:
+        raise ValueError(f"there is no policy {policy!r}: one of {', '.join(POLICIES)} would do")
+    policy = policy or list(POLICIES)[number % len(POLICIES)]
+    rng = np.random.default_rng([seed, number, 0xC11F])
+    game = Game(make_level(int(rng.integers(2**31))))
+    agent = Agent(policy, int(rng.integers(2**31)))
+    start = int(rng.integers(LATEST))
+    states: list[State] = []
+    # A play that reaches its end earlier gives its last seconds.
+    while not game.over and game.t < start + frames:
+        states.append(game.step(agent.act(game)))
+    while len(states) < frames:
+        states.append(game.step())
+    return Clip(seed, number, policy, game.level, tuple(states[-frames:]))
+
+
+def frames_of(seconds: float) -> int:
+    """How many frames so many seconds are."""
+    return max(1, round(seconds * FPS))
