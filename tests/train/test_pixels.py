@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from marey.errors import MareyError
-from marey.media.decode import walk
+from marey.media import walk
 from marey.train import pixels as room
 from marey.train.pixels import read_pixels, stacked, to_bytes, to_unit
 from marey.train.windows import encoded, plan

@@ -3,6 +3,7 @@
 from marey.catalog.buckets import UNKNOWN_MOTION, motion_buckets
 from marey.catalog.forget import Forgotten, forget, remember
 from marey.catalog.grid import grid_table, subset_grid
+from marey.catalog.join import join_shards
 from marey.catalog.paths import path_text, text_path
 from marey.catalog.publish import Published, publish
 from marey.catalog.select import Selection, Threshold, choose, read_selection, select
@@ -32,6 +33,7 @@ __all__ = [
     "groups",
     "heaviest_caption",
     "motion_buckets",
+    "join_shards",
     "new_shard",
     "path_text",
     "publish",

@@ -13,18 +13,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from marey.catalog import Library, path_text, text_path
+from marey.catalog import Library, path_text
 from marey.curate import clips as cutting
 from marey.curate import transitions as detection
-from marey.curate.budget import demand_room, needed_bytes, within
+from marey.curate.budget import within
 from marey.curate.captioning import tell
 from marey.curate.duplicates import group_duplicates
 from marey.curate.measuring import measure_clips
 from marey.curate.present import settle
-from marey.curate.read import ProbeStage, ReadStage
+from marey.curate.read import ProbeStage
+from marey.curate.reading import Reader, stills_of
 from marey.curate.scan import Found, Sidecars, scan
 from marey.curate.summary import Summary, summarise
-from marey.engine import Result, run, stage_key
+from marey.engine import Result, run
 from marey.errors import MareyError
 from marey.progress import Progress, silent
 from marey.recipe import Curate, Footage
@@ -93,6 +94,7 @@ class _Work:
         self.measured: Counter[str] = Counter()
         self._chosen: dict[str, float | None] = {}  # footage to the seconds that are read of it; None: all
         self._threads = 1 if workers else (os.cpu_count() or 1)
+        self._reader = Reader(library, self._batches, divide=workers > 1, threads=self._threads)
 
     def run(self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float) -> Iterable[Result]:
         """A stage over items, guarded where there are workers; nothing is started for nothing."""
@@ -139,7 +141,7 @@ class _Work:
             if row["input"] in here
         ]
         one_each = list({row["id"]: row for row in reversed(rows)}.values())[::-1]
-        whole = self._whole_seconds()
+        whole = self._reader.whole_seconds()
         one_each = [{**row, "seconds": whole.get(row["id"], row["seconds"])} for row in one_each]
         videos = [row for row in one_each if row["kind"] == "video"]
         photos = [row for row in one_each if row["kind"] == "photo"]
@@ -165,36 +167,7 @@ class _Work:
 
     def read(self) -> None:
         """The one decode of each footage that was not read yet, or not so much of it."""
-        items, needed = [], 0
-        whole = self._whole_seconds()
-        # The longest first: no worker is left alone with it at the end.
-        for row in self.library.rows("select * from footage order by seconds desc, id"):
-            if row["id"] not in self._chosen or self._was_read(row["id"], self._chosen[row["id"]]):
-                continue
-            source = self._source(row["id"])
-            if source is None:
-                continue
-            size, mtime_ns = source["size"], source["mtime_ns"]
-            # Of footage of which a part was read, the row has the frames of that part.
-            frames = None if row["id"] in whole else row["frames"]
-            seconds = whole.get(row["id"], row["seconds"])
-            needed += needed_bytes(row["fps"], seconds, self._chosen[row["id"]], frames)
-            items.append(
-                {
-                    "id": row["id"],
-                    "path": source["path"],
-                    "library": path_text(self.library.path),
-                    "kind": row["kind"],
-                    "size": size,
-                    "mtime_ns": mtime_ns,
-                    "limit": self._chosen[row["id"]],
-                }
-            )
-        demand_room(self.library.path, needed)
-        stage = ReadStage(self._threads)
-        for result in self.run(stage, items, "reading footage", self.settings.file_timeout_seconds):
-            self.did["read"] += 1
-            self._enter_read(result, self._chosen[result.id])
+        self.did["read"] = self._reader.read(self._chosen)
 
     def cut(self) -> None:
         """Transitions and clips from the traces, where the settings or the trace are new."""
@@ -247,70 +220,6 @@ class _Work:
             status = {"status": "ok", "stage": "probe", "reason": note}
             self.library.put("footage", [{"id": name, **facts, "path": result.id, "bytes": size, **status}])
 
-    def _source(self, footage: str) -> dict[str, Any] | None:
-        """An input of a footage that is still there; if none is, that is entered."""
-        rows = self.library.rows("select * from inputs where footage = ? order by path", footage)
-        for row in rows:
-            if text_path(row["path"]).is_file():
-                return row
-        for row in rows:
-            self.library.put(
-                "inputs", [{"path": row["path"], "status": "failed", "stage": "read", "reason": "it vanished"}]
-            )
-        self.library.put("footage", [{"id": footage, "status": "failed", "stage": "read", "reason": "it vanished"}])
-        return None
-
-    def _was_read(self, footage: str, limit: float | None) -> bool:
-        row = self.library.one("select * from ledger where item = ? and stage = ?", footage, stage_key(ReadStage()))
-        if row is None or row["status"] == "failed":
-            return False
-        had = json.loads(row["out"]).get("limit")
-        return row["status"] == "rejected" or had is None or (limit is not None and limit <= had)
-
-    def _enter_read(self, result: Result, limit: float | None) -> None:
-        name = result.id
-        before = self.library.one("select seconds from footage where id = ?", name) or {}
-        whole = self._whole_seconds().get(name, before.get("seconds"))
-        with self.library.transaction():
-            if result.status == "ok":
-                out = dict(result.out)
-                columns = ["frames", "decoded", "seconds", "fps", "width", "height", "rotation", "interlaced", "reason"]
-                row = {"id": name, **{column: out[column] for column in columns}, "status": "ok", "stage": "read"}
-                self.library.delete("tensors", kind="stills", item=self._stills_of(name))
-                self.library.put("tensors", [{"kind": "trace", "item": name, "shard": out["trace"], "key": name}])
-                stills = [f"{name}:{n}" for n in out["still_frames"]]
-                self.library.put(
-                    "tensors",
-                    [{"kind": "stills", "item": item, "shard": out["stills"], "key": item} for item in stills],
-                )
-                # A new trace: all that was computed from the old one is stale.
-                self.library.delete("ledger", item=name)
-                clips = [clip["id"] for clip in self.library.rows("select id from clips where footage = ?", name)]
-                self.library.delete("signals", clip=clips)
-                self.library.delete("tensors", item=clips)
-                kept = {"trace": out["trace"], "reason": out["reason"], "limit": None}
-                if out["limited"]:
-                    kept |= {"limit": limit, "whole_seconds": whole}
-                result = Result(name, kept, seconds=result.seconds)
-            else:
-                row = {"id": name, "status": result.status, "stage": "read", "reason": result.error}
-            self.library.put("footage", [row])
-            for one in self.library.rows("select path from inputs where footage = ?", name):
-                self.library.put(
-                    "inputs", [{"path": one["path"], "status": row["status"], "stage": "read", "reason": row["reason"]}]
-                )
-            self.library.record(result, stage_key(ReadStage()))
-
-    def _whole_seconds(self) -> dict[str, float]:
-        """How long the footage is of which only a part was read: its own row tells of that part."""
-        rows = self.library.rows("select item, out from ledger where stage = ?", stage_key(ReadStage()))
-        told = {row["item"]: json.loads(row["out"]).get("whole_seconds") for row in rows}
-        return {item: seconds for item, seconds in told.items() if seconds}
-
-    def _stills_of(self, footage: str) -> list[str]:
-        rows = self.library.rows("select item from tensors where kind = 'stills' and item glob ?", f"{footage}:*")
-        return [row["item"] for row in rows]
-
     def _cut_key(self, row: dict[str, Any]) -> str:
         """What the clips of a footage depend on: versions and thresholds. The trace's own row
         is deleted with it."""
@@ -327,7 +236,7 @@ class _Work:
         library, name = self.library, row["id"]
         trace = library.tensor("trace", name)
         assert isinstance(trace, dict)
-        stills = [int(item.rpartition(":")[2]) for item in self._stills_of(name)]
+        stills = [int(item.rpartition(":")[2]) for item in stills_of(library, name)]
         made = cutting.cut(row, trace, stills, self.settings)
         had = {one["id"] for one in library.rows("select id from clips where footage = ?", name)}
         gone = had - {clip["id"] for clip in made.clips}

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from marey.catalog import Shard, text_path
-from marey.curate.read import still
+from marey.curate.album import still
 from marey.errors import MareyError
 from marey.media import walk
 from marey.signals.given import Given

@@ -56,17 +56,17 @@ def contact_sheet(
 
 def jpeg_bytes(image: np.ndarray, quality: int = 85) -> bytes:
     """A picture, uint8 RGB (H, W, 3) or grey (H, W), as JPEG; `quality` from 1 to 95."""
-    return _encoded(image, "JPEG", quality=quality)
+    bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"a picture of the shape {image.shape} cannot be written as JPEG")
+    return data.tobytes()
 
 
 def png_bytes(image: np.ndarray) -> bytes:
     """A picture, uint8 RGB (H, W, 3) or grey (H, W), as PNG, without loss."""
-    return _encoded(image, "PNG")
-
-
-def _encoded(image: np.ndarray, kind: str, **options: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(file, kind, **options)
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG")
     return file.getvalue()
 
 

@@ -1,14 +1,14 @@
-"""Frames with exact times: one sequential pass to know a source, and short spans of it to use a clip.
+"""Frames with exact times: one sequential pass to know a source.
 
-To know a source, `read` decodes it once, in order, and every consumer takes what it needs from each frame
-(`Frame.gray`, `.yuv`, `.rgb`). To use a clip, `walk`, `span` and `frames_at` decode from the keyframe before it to its
-end, and nothing else.
+`read` decodes it once, in order, and every consumer takes what it needs from each frame (`Frame.gray`, `.yuv`, `.rgb`).
+A long source may be read in reels by several processes (`reels`); to use a clip, `spans` decodes its span alone.
 
 Every picture is decoded by `packet.decode()` in this file, of packets that came from `av.open`: who wants to count
 decodes wraps that.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from marey.media.orientation import Orientation, of_frame_matrix
-from marey.media.pixels import Pixels, Scaler, Size
+from marey.media.pixels import Pixels, Scaler
 from marey.media.probe import Probe, open_video, shown_size, video_stream
 from marey.media.source import Unusable
 
@@ -32,18 +32,27 @@ class Frame(Pixels):
     Attributes:
         n: its number from 0, in presentation order, in what is being read.
         pts: its presentation time in ticks of the time base.
-        seconds: the same since the first frame, exactly.
-        keyframe: whether a decoder can start here.
+        time_base: how long a tick is, in seconds.
     """
 
-    __slots__ = ("keyframe", "n", "pts", "seconds")
+    __slots__ = ("_first", "n", "pts", "time_base")
 
-    def __init__(self, picture: Any, scaler: Scaler, n: int, pts: int, seconds: Fraction) -> None:
+    def __init__(self, picture: Any, scaler: Scaler, n: int, pts: int, first: int, time_base: Fraction) -> None:
         super().__init__(picture, scaler)
         self.n = n
         self.pts = pts
-        self.seconds = seconds
-        self.keyframe = bool(picture.key_frame)
+        self.time_base = time_base
+        self._first = first
+
+    @property
+    def seconds(self) -> Fraction:
+        """Since the first frame of what is being read, exactly."""
+        return (self.pts - self._first) * self.time_base
+
+    @property
+    def keyframe(self) -> bool:
+        """Whether a decoder can start here."""
+        return bool(self._picture.key_frame)
 
     @property
     def height(self) -> int:
@@ -85,29 +94,29 @@ class Reading(Tally):
         self.limited = False
         self.frames = 0
         self._path = path
-        self._limit = None if limit_seconds is None else Fraction(limit_seconds)
+        # In ticks: a comparison of whole numbers a frame, and exact.
+        self._limit = None if limit_seconds is None else math.ceil(Fraction(limit_seconds) / probe.time_base)
         self._threads = threads
 
     def __iter__(self) -> Iterator[Frame]:
         budget = max(8, round(DAMAGE * (self.probe.frames or 0)))
         with open_video(self._path) as container:
-            stream = _prepared(container, self._path, self._threads)
-            clock = _Clock(_usual_step(self.probe), self)
+            stream = prepared(container, self._path, self._threads)
+            clock = Clock(usual_step(self.probe), self)
             scaler, first = None, 0
-            for picture in _pictures(container, stream, self):
+            for picture in pictures(container, stream, self):
                 if self.damaged > budget:
                     raise Unusable("failed", f"more than {budget} of its packets are damaged", self._path)
                 if scaler is None:
-                    self.probe = _corrected(self.probe, picture)
+                    self.probe = corrected(self.probe, picture)
                     scaler = Scaler(self.probe.height, self.probe.width, self.probe.orientation)
                 pts = clock(picture)
                 first = pts if self.frames == 0 else first
-                seconds = (pts - first) * self.probe.time_base
-                if self._limit is not None and seconds >= self._limit:
+                if self._limit is not None and pts - first >= self._limit:
                     self.limited = True
                     break
                 self.frames += 1
-                yield Frame(picture, scaler, self.frames - 1, pts, seconds)
+                yield Frame(picture, scaler, self.frames - 1, pts, first, self.probe.time_base)
         self._close(budget)
 
     def _close(self, budget: int) -> None:
@@ -141,125 +150,28 @@ def read(path: str | Path, probe: Probe, *, limit_seconds: float | None = None, 
     return Reading(path, probe, limit_seconds, threads)
 
 
-def walk(
-    path: str | Path, start_pts: int, end_pts: int, *, threads: int = 0, tally: Tally | None = None
-) -> Iterator[Frame]:
-    """The frames from `start_pts` to `end_pts`, both included, counted from 0, decoded from the keyframe before.
-
-    Args:
-        start_pts, end_pts: times of frames as `read` gave them.
-        tally: gets what was decoded, apart from what was decoded to know the source.
-
-    Raises:
-        Unusable: `failed`, the file has no frame at `start_pts`.
-    """
-    tally = tally if tally is not None else Tally()
-    for back in (0, 2, 16, None):  # seconds before the start at which to look for a keyframe; None: from the beginning
-        frames = _walk(path, start_pts, end_pts, back, threads, tally)
-        first = next(frames, None)
-        if first is not None:
-            yield first
-            yield from frames
-            return
-    raise Unusable("failed", f"there is no frame at the time {start_pts} in it", path)
-
-
-def span(
-    path: str | Path,
-    start_pts: int,
-    end_pts: int,
-    *,
-    size: Size = None,
-    crop: bool = False,
-    every: int = 1,
-    threads: int = 0,
-    tally: Tally | None = None,
-) -> np.ndarray:
-    """The pixels of a clip, uint8 RGB (T, H, W, 3).
-
-    Args:
-        size, crop: as in `Frame.rgb`.
-        every: take one frame of so many, the first of each group.
-        start_pts, end_pts, threads, tally: as in `walk`.
-    """
-    frames = walk(path, start_pts, end_pts, threads=threads, tally=tally)
-    return np.stack([frame.rgb(size, crop=crop) for frame in frames if frame.n % every == 0])
-
-
-def frames_at(
-    path: str | Path, pts: Sequence[int], size: int, *, threads: int = 0, tally: Tally | None = None
-) -> np.ndarray:
-    """The frames at these times, uint8 RGB (T, size, size, 3): the largest centred square, scaled by area means.
-
-    All between the earliest and the latest of them is decoded. The order is that of `pts`, which may repeat.
-
-    Raises:
-        Unusable: `failed`, there is no frame at one of these times.
-    """
-    if len(pts) == 0:
-        return np.zeros((0, size, size, 3), np.uint8)
-    wanted = {int(time) for time in pts}
-    found = {
-        frame.pts: frame.rgb(size, crop=True)
-        for frame in walk(path, min(wanted), max(wanted), threads=threads, tally=tally)
-        if frame.pts in wanted
-    }
-    if len(found) < len(wanted):
-        raise Unusable("failed", f"there is no frame at the time {min(wanted - set(found))} in it", path)
-    return np.stack([found[int(time)] for time in pts])
-
-
-def _walk(path: str | Path, start: int, end: int, back: int | None, threads: int, tally: Tally) -> Iterator[Frame]:
-    """As `walk`, from one place to seek to; gives nothing if that does not lead to the start exactly."""
-    with open_video(path) as container:
-        stream = _prepared(container, path, threads)
-        if back is not None:
-            try:
-                container.seek(start - round(back / stream.time_base), stream=stream, backward=True)
-            except (av.error.FFmpegError, OSError):
-                return
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        clock = _Clock(max(1, round(1 / (rate * stream.time_base))), tally)
-        scaler, n = None, 0
-        for picture in _pictures(container, stream, tally):
-            if back is not None and n == 0 and picture.pts is None:
-                return  # without times in the file, only counting from the beginning tells where this is
-            pts = clock(picture)
-            if n == 0 and pts > start:
-                return
-            if pts < start:
-                continue
-            if pts > end:
-                return
-            if scaler is None:
-                scaler = _scaler(picture, stream)
-            yield Frame(picture, scaler, n, pts, (pts - start) * stream.time_base)
-            n += 1
-            if pts == end:
-                return
-
-
-def _prepared(container: Any, path: str | Path, threads: int) -> Any:
+def prepared(container: Any, path: str | Path, threads: int) -> Any:
+    """The video stream of an open container, its decoder ready with so many threads (0: one a core)."""
     stream = video_stream(container, path)
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = threads
     return stream
 
 
-def _pictures(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
+def pictures(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
     """The decoder's pictures that are whole. Damaged packets are counted and passed over."""
     for packet in _packets(container, stream):
         if packet.is_corrupt:
             tally.damaged += 1
             continue
         try:
-            pictures = packet.decode()
+            decoded = packet.decode()
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError):
             tally.damaged += 1
             continue
-        for picture in pictures:
+        for picture in decoded:
             tally.decoded += 1
             if picture.is_corrupt:
                 tally.damaged += 1
@@ -277,7 +189,7 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
         yield flush
 
 
-class _Clock:
+class Clock:
     """The time of each picture, always later than the one before."""
 
     def __init__(self, step: int, tally: Tally) -> None:
@@ -294,7 +206,8 @@ class _Clock:
         return pts
 
 
-def _usual_step(probe: Probe) -> int:
+def usual_step(probe: Probe) -> int:
+    """Ticks from one frame to the next, as a rule; at least 1."""
     if len(probe.pts) >= 2:
         return max(1, round(float(np.median(np.diff(probe.pts)))))
     return max(1, round(1 / (Fraction(probe.fps or 25).limit_denominator(100000) * probe.time_base)))
@@ -305,13 +218,14 @@ def _orientation(picture: Any) -> Orientation:
     return of_frame_matrix(bytes(matrix)) if matrix is not None else Orientation()
 
 
-def _scaler(picture: Any, stream: Any) -> Scaler:
+def scaler_of(picture: Any, stream: Any) -> Scaler:
+    """A scaler for the pictures of a stream, by what the first of them says of itself."""
     orientation = _orientation(picture)
     aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     return Scaler(*shown_size(picture.width, picture.height, aspect, orientation), orientation)
 
 
-def _corrected(probe: Probe, picture: Any) -> Probe:
+def corrected(probe: Probe, picture: Any) -> Probe:
     """The probe with what the first picture says of itself, which is what counts."""
     orientation = _orientation(picture)
     height, width = probe.height, probe.width

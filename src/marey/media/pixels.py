@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from av.video.format import VideoFormat
 from av.video.reformatter import VideoReformatter
 
 from marey.media.orientation import Orientation
@@ -138,7 +139,7 @@ class Pixels:
 
     def _chroma(self, height: int, width: int) -> np.ndarray:
         picture = self._as_planar()
-        if picture.format.name.startswith("gray"):
+        if _layout(picture.format.name)[3]:
             return np.full((height, width, 2), 128, np.uint8)
         high, wide = self._scaler.stored(height, width)
         planes = [shrunk([_plane(picture, n)], high, wide) for n in (1, 2)]
@@ -148,7 +149,7 @@ class Pixels:
         """The picture itself if its planes can be read in place, else converted, once."""
         if self._planar is None:
             picture = self._picture
-            readable = _PLANAR.match(picture.format.name) and all(plane.line_size > 0 for plane in picture.planes)
+            readable = _layout(picture.format.name)[0] and all(plane.line_size > 0 for plane in picture.planes)
             self._planar = (
                 picture if readable else self._scaler.convert(picture, picture.height, picture.width, "yuv420p")
             )
@@ -208,7 +209,7 @@ def centre(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def _plane(picture: Any, n: int) -> np.ndarray:
     """A view of a plane, uint8 or uint16 (H, W), without its padding. It keeps the picture's memory alive."""
     plane = picture.planes[n]
-    deep = picture.format.components[0].bits > 8
+    deep = _layout(picture.format.name)[1] > 8
     values = np.frombuffer(plane, np.uint16 if deep else np.uint8)
     row = plane.line_size // (2 if deep else 1)
     return values[: row * plane.height].reshape(plane.height, row)[:, : plane.width]
@@ -216,12 +217,22 @@ def _plane(picture: Any, n: int) -> np.ndarray:
 
 def _widened(values: np.ndarray, picture: Any, *, chroma: bool) -> np.ndarray:
     """Eight bits in full range, from whatever depth and range the picture has."""
-    name, bits = picture.format.name, picture.format.components[0].bits
-    full = picture.color_range == _FULL_RANGE or name.startswith("yuvj")
-    full = full or (name.startswith("gray") and picture.color_range != _LIMITED_RANGE)
+    _, bits, full, grey = _layout(picture.format.name)
+    full = full or picture.color_range == _FULL_RANGE or (grey and picture.color_range != _LIMITED_RANGE)
     if bits == 8:
         return values if full else cv2.LUT(values, _table(8, False, chroma))
     return _table(bits, full, chroma)[np.minimum(values, (1 << bits) - 1)]
+
+
+@lru_cache
+def _layout(name: str) -> tuple[bool, int, bool, bool]:
+    """Of a pixel format: whether its planes can be read in place, its bits, whether it is full range, whether grey."""
+    return (
+        bool(_PLANAR.match(name)),
+        VideoFormat(name).components[0].bits,
+        name.startswith("yuvj"),
+        name.startswith("gray"),
+    )
 
 
 @lru_cache

@@ -15,13 +15,13 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from marey.errors import MareyError
-from marey.media.decode import walk
 from marey.media.encode import rate
 from marey.media.mux import Written, add_sound, new_mp4, write_sound
 from marey.media.orientation import Orientation
 from marey.media.packets import Packets
 from marey.media.pixels import Size, cover
 from marey.media.source import Unusable
+from marey.media.spans import walk
 
 _BT709, _LIMITED_RANGE, _UNSPECIFIED = 1, 1, 2
 _KEYFRAME_SECONDS = 2.0
