@@ -158,9 +158,13 @@ def prepared(container: Any, path: str | Path, threads: int) -> Any:
     return stream
 
 
-def pictures(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
-    """The decoder's pictures that are whole. Damaged packets are counted and passed over."""
-    for packet in _packets(container, stream):
+def pictures(container: Any, stream: Any, tally: Tally, packets: Iterator[Any] | None = None) -> Iterator[Any]:
+    """The decoder's pictures that are whole. Damaged packets are counted and passed over.
+
+    Args:
+        packets: of the stream; all that are left of it, if not given.
+    """
+    for packet in packets or _packets(container, stream):
         if packet.is_corrupt:
             tally.damaged += 1
             continue

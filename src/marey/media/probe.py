@@ -170,7 +170,8 @@ def _demux(path: str | Path, container: Any) -> Probe:
     except (av.error.FFmpegError, OSError) as error:
         reason = f"the file breaks off ({getattr(error, 'strerror', None) or error})".lower()
     declared = stream.frames or None
-    if declared and 0 < packets < declared:
+    # Of what an edit list cuts away, the demuxer leaves out all but the group in which the rest begins.
+    if declared and 0 < packets < declared and packets == shown:
         reason = f"the file is cut short: {packets} of {declared} frames are there"
     if not context.width or not context.height:
         raise Unusable("failed", "its video says no picture size", path)

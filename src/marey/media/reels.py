@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
-from marey.media.decode import Frame, Tally, corrected, pictures, prepared
+from marey.media.decode import Frame, Tally, corrected, pictures, prepared, usual_step
 from marey.media.pixels import Scaler
 from marey.media.probe import Probe, open_video, video_stream
 from marey.media.source import Unusable
@@ -25,6 +26,7 @@ SLOW = 5
 """Frames a second: of a slower source, such as a picture a minute, a reel is longer, so that it has some frames."""
 OVERLAP = 2
 """Pictures from the next reel's keyframe on that are decoded by both sides."""
+_PATIENCE = 3000  # packets that are passed over to reach a keyframe
 
 
 class Indivisible(Unusable):
@@ -64,10 +66,10 @@ def divide(probe: Probe, seconds: float) -> list[Reel]:
         if long and last - key >= ticks // 2 and len(pts) - n > OVERLAP:
             starts.append(key)
             first.append(n)
-    gaps = zip(np.diff([*starts, last]), np.diff([*first, len(pts)]), strict=True)
-    if any(ticks_over > 2 * ticks and frames_over > 2 * frames for ticks_over, frames_over in gaps):
-        starts, first = [origin], [0]
     first.append(len(pts))
+    # Measured in frames, so that a gap in the times does not count.
+    if np.diff(first).max() > 2 * max(frames, ticks / usual_step(probe)):
+        starts, first = [origin], [0, len(pts)]
     bounds = [None, *starts[1:], None]
     return [Reel(bounds[n], bounds[n + 1], first[n], first[n + 1] - first[n], origin) for n in range(len(starts))]
 
@@ -77,16 +79,12 @@ def seekable(path: str | Path, reels: Sequence[Reel]) -> bool:
     try:
         with open_video(path) as container:
             stream = video_stream(container, path)
-            for reel in reels:
-                if reel.start is None:
-                    continue
-                container.seek(reel.start, stream=stream, backward=True)
-                packet = next((packet for packet in container.demux(stream) if packet.size), None)
-                if packet is None or packet.pts != reel.start or not packet.is_keyframe:
-                    return False
+            return all(
+                reel.start is None or next(_packets_from(container, stream, reel.start), None) is not None
+                for reel in reels
+            )
     except (av.error.FFmpegError, OSError, Unusable):
         return False
-    return True
 
 
 class ReelReading(Tally):
@@ -112,10 +110,9 @@ class ReelReading(Tally):
         reel = self._reel
         with open_video(self._path) as container:
             stream = prepared(container, self._path, self._threads)
-            if reel.start is not None:
-                container.seek(reel.start, stream=stream, backward=True)
+            packets = None if reel.start is None else _packets_from(container, stream, reel.start)
             scaler, last, after = None, None, 0
-            for picture in pictures(container, stream, self):
+            for picture in pictures(container, stream, self, packets):
                 pts = picture.pts
                 if pts is None:
                     raise Indivisible("a part of it has no times", self._path)
@@ -153,6 +150,22 @@ def read_reel(path: str | Path, probe: Probe, reel: Reel, *, threads: int = 0) -
         threads: as in `read`.
     """
     return ReelReading(path, probe, reel, threads)
+
+
+def _packets_from(container: Any, stream: Any, start: int) -> Iterator[Any]:
+    """The packets from the keyframe of this time on; none where seeking does not lead there.
+
+    Containers seek by the time of decoding, or to the keyframes that their index lists: where that leads to an earlier
+    one, packets are passed over, which costs no decode.
+    """
+    container.seek(start, stream=stream, backward=True)
+    found = False
+    for n, packet in enumerate(container.demux(stream)):
+        found = found or (packet.pts == start and packet.is_keyframe)
+        if found:
+            yield packet
+        elif n == _PATIENCE or (packet.is_keyframe and packet.pts is not None and packet.pts > start):
+            return
 
 
 def _checksum(frame: Frame, before: int) -> int:
