@@ -1,6 +1,7 @@
 """Reels: together they are the source, frame by frame and byte by byte, in every kind of file that can be divided."""
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def together(path: Path, facts: Probe, reels: list[Reel], threads: int = 1) -> l
     """What all reels give, each read by itself, once their keyframes agree."""
     readings = [read_reel(path, facts, reel, threads=threads) for reel in reels]
     frames = [(frame.n, frame.pts, frame.gray().tobytes()) for reading in readings for frame in reading]
-    for one, following in zip(readings, readings[1:], strict=False):
+    for one, following in pairwise(readings):
         assert one.closing == following.opening != 0
     assert (readings[0].opening, readings[-1].closing) == (0, 0)
     return frames
@@ -133,8 +134,7 @@ def test_damage_in_a_reel_is_not_passed_over(tmp_path: Path) -> None:
     data[at : at + 200] = bytes(200)
     path.write_bytes(data)
     with pytest.raises(Indivisible):
-        for reel in reels:
-            list(read_reel(path, facts, reel, threads=1))
+        together(path, facts, reels)
 
 
 def test_frames_know_their_place_in_the_source(tmp_path: Path) -> None:
