@@ -37,7 +37,7 @@ def main(count: int) -> None:
     for size in (64, 256):
         picture = timed(lambda one, size=size: list(one.pictures(size)), clips)
         print(f"{f'picture and mask at {size}':<34}{1 / picture:>10.0f}")
-        print(f"{f'  with simulation and policy':<34}{1 / (picture + play):>10.0f}")
+        print(f"{'  with simulation and policy':<34}{1 / (picture + play):>10.0f}")
         if size == 64:
             total = picture + play
     pictures = {one.number: list(one.pictures(64)) for one in clips}
