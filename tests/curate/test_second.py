@@ -8,7 +8,7 @@ import pytest
 from counting import counted
 from panning import shot
 
-from marey.curate import find_cuts
+from marey.curate import find_cuts, second
 from marey.curate.second import POSSIBLE, agreed_transitions
 from marey.curate.transitions import Transition, find_transitions
 from marey.errors import MissingExtra
@@ -78,6 +78,18 @@ def test_fused_it_brings_back_what_a_threshold_took(signature: Signature) -> Non
     assert found(signature, saying(count, {49: 0.4, 20: 0.9}), strict) == []
     surer = strict.model_copy(update={"second_sure": 0.75})
     assert found(signature, saying(count, {49: 0.8, 93: 0.7}), surer) == [cut]
+
+
+def test_fused_what_it_says_of_one_place_speaks_for_no_place_beside_it(
+    signature: Signature, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, slow = Transition("cut", 49, 50, 0.9), Transition("wipe", 50, 70, 0.3)
+    answers = {0.5: [cut], POSSIBLE: [cut, slow]}
+    monkeypatch.setattr(second, "find_transitions", lambda luma, chroma, fps, settings: answers[settings.gradual])
+    count = len(signature[0])
+    for beside in (48, 49, 50):
+        assert found(signature, saying(count, {beside: 0.9}), FUSED) == [cut]
+    assert found(signature, saying(count, {49: 0.9, 60: 0.9}), FUSED) == [cut, slow]
 
 
 def test_alone_a_frame_by_itself_is_a_cut_and_frame_0_is_none(signature: Signature) -> None:

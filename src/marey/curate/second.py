@@ -33,7 +33,12 @@ def agreed_transitions(
     if settings.how == "alone":
         return _named(said, possible, settings.second_sure)
     ours = find_transitions(luma, chroma, fps, settings)
-    added = [one for one in possible if _peak(said, one) > settings.second_sure and not _meets(one, ours)]
+    left = said[:, 0].copy()  # what it says where we say nothing
+    for one in ours:
+        left[max(0, one.a_end - 1) : one.b_start + 1] = 0
+    added = [
+        one for one in possible if left[one.a_end : one.b_start].max() > settings.second_sure and not _meets(one, ours)
+    ]
     return sorted([*ours, *added], key=lambda one: one.a_end)
 
 
@@ -67,11 +72,6 @@ def _kind(one: Transition, possible: list[Transition]) -> Kind:
         return "cut"
     ours = [other for other in possible if other.kind != "cut" and _meets(one, [other])]
     return max(ours, key=lambda other: other.confidence).kind if ours else "dissolve"
-
-
-def _peak(said: np.ndarray, one: Transition) -> float:
-    """How sure it is of a shot's end within a transition, or a frame beside it."""
-    return float(said[max(0, one.a_end - 1) : one.b_start + 1, 0].max())
 
 
 def _meets(one: Transition, others: list[Transition]) -> bool:
