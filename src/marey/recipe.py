@@ -80,6 +80,70 @@ class Models(Section):
         return self
 
 
+class Server(Section):
+    """A server that speaks OpenAI's `/v1/chat/completions`: vLLM, SGLang, llama.cpp, Ollama, LM Studio or a service."""
+
+    base_url: str = Field("http://localhost:8000/v1", pattern=r"^https?://[^/@\s]+(/[^@?#\s]*)?$")
+    """Up to and with `/v1`; without a name or a key in it."""
+    key_variable: str = Field("", pattern=r"^[A-Za-z0-9_]*$")
+    """The environment variable that holds the key. The key itself is written nowhere. Empty: none is sent."""
+    concurrency: int = Field(8, ge=1, le=512)
+    """Requests under way at a time."""
+    timeout_seconds: float = Field(120.0, gt=0)
+    """Of one request, until its answer is there."""
+    retries: int = Field(4, ge=0, le=20)
+    """After 429, 408, 5xx, a lost connection, a timeout or an answer that is no JSON."""
+    wait_seconds: float = Field(0.5, gt=0)
+    """Before the first retry, twice as long before each next one, half to one and a half times that by chance; longer
+    where the server says so by Retry-After."""
+    longest_wait_seconds: float = Field(60.0, gt=0)
+    """A server that asks for more is left alone until the next run."""
+
+
+class Captioner(Section):
+    """What writes one column of captions."""
+
+    backend: Literal["facts", "transformers", "server", "none"] = "facts"
+    """facts: from what was measured, without a model. transformers: a model that runs here. server: one that
+    [curate.captions.server] names. none: the column is left as it is."""
+    model: str = ""
+    """transformers: a folder with safetensors, a .gguf file (merged only), `smollm2`, or an id on the Hugging Face hub
+    as `name/model` or `name/model@revision`. server: the model's name there."""
+    prompt: str = ""
+    """What is asked. In `merged`, {image} and {video} stand for the two captions. Empty: the prompt of Marey; a model
+    without a chat template, such as BLIP or GIT, then gets none."""
+    frames: int = Field(8, ge=1, le=128)
+    """Of the clip that the video captioner sees, evenly over it; a GIT sees as many as it was trained on."""
+    size: int = Field(448, ge=16)
+    """Frames are scaled down to this long side, in pixels."""
+    tokens: int = Field(96, ge=1)
+    """The longest answer."""
+    batch: int = Field(4, ge=1)
+    """Clips that a transformers model captions at a time."""
+    checked: bool = False
+    """merged: a sentence with a word or number that neither caption has, or without half of what they say, gives way to
+    the two captions side by side."""
+
+    @model_validator(mode="after")
+    def _has_model(self) -> "Captioner":
+        if self.backend in ("transformers", "server") and not self.model:
+            raise ValueError(f"the backend {self.backend!r} needs a `model`")
+        return self
+
+
+class Captions(Section):
+    """Three columns of captions: of the middle still, of the clip, and both merged."""
+
+    image: Captioner = Captioner()
+    video: Captioner = Captioner()
+    merged: Captioner = Captioner()
+    server: Server = Server()
+    device: str = "auto"
+    """Of transformers models: auto, cpu, cuda, cuda:N or mps."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of their weights. auto: float32 on a CPU, bfloat16 on CUDA, float16 on mps."""
+
+
 class Curate(Section):
     """One decode a source: transitions, clips and signals."""
 
@@ -94,6 +158,7 @@ class Curate(Section):
     """A source that takes longer is given up, and only that one."""
     transitions: Transitions = Transitions()
     models: Models = Models()
+    captions: Captions = Captions()
 
 
 class Select(Section):

@@ -86,7 +86,7 @@ def test_a_second_run_and_new_thresholds_decode_nothing(footage: Path) -> None:
         assert rows(footage.parent / "library") == before
         other = work(footage, Curate(without=NETWORKS, longest_seconds=0.7))
     assert count.pictures == 0
-    assert other.did == {"probed": 0, "read": 0, "cut": 2, "measured": 10 * EACH, "told": 10}
+    assert other.did == {"probed": 0, "read": 0, "cut": 2, "measured": 10 * EACH, "told": 40}
     assert other.clips["ok"] == 10
     work(footage)
     assert rows(footage.parent / "library") == before
@@ -96,7 +96,7 @@ def test_a_new_and_a_changed_file_are_all_that_is_read(footage: Path) -> None:
     work(footage)
     edit(footage / "three.mp4", (6, 7))
     with counted() as count:
-        assert work(footage).did == {"probed": 1, "read": 1, "cut": 1, "measured": 2 * EACH, "told": 2}
+        assert work(footage).did == {"probed": 1, "read": 1, "cut": 1, "measured": 2 * EACH, "told": 8}
     assert count.pictures == 60
     edit(footage / "one.mp4", (8, 9))
     assert work(footage).did["read"] == 1
@@ -135,9 +135,9 @@ def test_what_is_known_of_a_clip(footage: Path) -> None:
     assert signals["fps"]["value"] == pytest.approx(25)
     assert signals["motion"]["value"] == pytest.approx(0.4 * 12.5, rel=0.25)  # the pan of `shot`, over half a second
     assert json.loads(signals["motion"]["data"])["short"] is False
-    assert [row["captioner"] for row in told] == ["facts", "file"]
+    assert [row["captioner"] for row in told] == ["facts", "file", "image", "merged", "video"]
     assert told[1]["text"] == "A person's own words."
-    assert "to the left" in told[0]["text"]
+    assert "the camera pans to the right" in told[0]["text"]
     assert len(stills) == 3
 
 
@@ -328,7 +328,7 @@ def test_text_is_missing_without_its_extra_and_computed_when_it_comes(
     monkeypatch.undo()
     with counted() as count:
         summary = work(footage, settings)
-    assert summary.did == {"probed": 0, "read": 0, "cut": 0, "measured": 5, "told": 0}
+    assert summary.did == {"probed": 0, "read": 0, "cut": 0, "measured": 5, "told": 10}
     assert summary.measured == {"text_area": 5}
     assert count.pictures == 0
     with Library.open(footage.parent / "library") as library:

@@ -17,7 +17,8 @@ from marey.catalog import Library, path_text
 from marey.curate import clips as cutting
 from marey.curate import transitions as detection
 from marey.curate.budget import within
-from marey.curate.captioning import tell
+from marey.curate.captioners import captioners
+from marey.curate.captioning import tell, troubles
 from marey.curate.duplicates import group_duplicates
 from marey.curate.measuring import measure_clips
 from marey.curate.present import settle
@@ -58,6 +59,7 @@ def curate(
     if not os.path.lexists(place):
         raise MareyError(f"{place} is not there: a folder of footage would do.")
     given = resolve(settings.models)
+    captioners(settings.captions)  # a model that is not there is told before hours of reading
     with Library.open(out, create=True) as library:
         work = _Work(library, budget, settings, given, workers, progress)
         found = scan(place, leave=out)
@@ -72,7 +74,8 @@ def curate(
         group_duplicates(library)
         if library.one("select 1 from clips where status = 'ok'") is None:
             raise MareyError(_nothing(library, place, len(found)))
-        return summarise(library, work.did, dict(sorted(work.measured.items())), left_out, work.sidecars.notes)
+        notes = [*work.sidecars.notes, *troubles(library)]
+        return summarise(library, work.did, dict(sorted(work.measured.items())), left_out, notes, work.told)
 
 
 class _Work:
@@ -92,15 +95,18 @@ class _Work:
         self.sidecars = Sidecars()
         self.did = {"probed": 0, "read": 0, "cut": 0, "measured": 0, "told": 0}
         self.measured: Counter[str] = Counter()
+        self.told: dict[str, int] = {}
         self._chosen: dict[str, float | None] = {}  # footage to the seconds that are read of it; None: all
         self._threads = 1 if workers else (os.cpu_count() or 1)
         self._reader = Reader(library, self._batches, divide=workers > 1, threads=self._threads)
 
-    def run(self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float) -> Iterable[Result]:
-        """A stage over items, guarded where there are workers; nothing is started for nothing."""
+    def run(
+        self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float, most: int | None = None
+    ) -> Iterable[Result]:
+        """A stage over items, guarded where there are workers (`most` at most); nothing is started for nothing."""
         if not items:
             return []
-        count = min(self.workers, len(items))
+        count = min(self.workers, len(items), self.workers if most is None else most)
         return run(stage, items, workers=count, timeout_seconds=seconds, progress=self.progress, what=what)
 
     def probe(self, found: list[Found]) -> None:
@@ -194,7 +200,14 @@ class _Work:
 
     def tell(self) -> None:
         """The captions that ok clips lack."""
-        self.did["told"] = tell(self.library)
+        cores = os.cpu_count() or 1
+        self.told = dict(sorted(tell(self.library, self.settings.captions, self._captions, cores).items()))
+        self.did["told"] = sum(self.told.values())
+
+    def _captions(
+        self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float | None, most: int
+    ) -> Iterable[Result]:
+        return self.run(stage, items, what, seconds or self.settings.file_timeout_seconds, most)
 
     def _batches(self, stage: Any, items: list[dict[str, Any]], what: str) -> Iterable[Result]:
         return self.run(stage, items, what, self.settings.file_timeout_seconds)

@@ -31,6 +31,8 @@ class Summary:
     left_out: dict[str, Any]
     """Footage over the budget: videos, photos, seconds, and the command for all of it. Empty if there is none."""
     notes: list[str] = field(default_factory=list)
+    told: dict[str, int] = field(default_factory=dict)
+    """How many captions of each column it wrote."""
 
     def __str__(self) -> str:
         def counted(counts: dict[str, int]) -> str:
@@ -58,7 +60,12 @@ class Summary:
 
 
 def summarise(
-    library: Library, did: dict[str, int], measured: dict[str, int], left_out: dict[str, Any], notes: list[str]
+    library: Library,
+    did: dict[str, int],
+    measured: dict[str, int],
+    left_out: dict[str, Any],
+    notes: list[str],
+    told: dict[str, int],
 ) -> Summary:
     """Count what the library holds."""
 
@@ -84,4 +91,5 @@ def summarise(
         measured=measured,
         left_out=left_out,
         notes=notes,
+        told=told,
     )
