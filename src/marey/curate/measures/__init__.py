@@ -5,6 +5,7 @@ from marey.curate.measures.crop import Crop
 from marey.curate.measures.embedding import Embedding
 from marey.curate.measures.light import Brightness, Contrast, Interlaced, Saturation, Sharpness
 from marey.curate.measures.motion import CameraMotion, Motion, MotionShare, ObjectMotion
+from marey.curate.measures.overlay import Overlay
 from marey.curate.measures.phash import PerceptualHash
 from marey.curate.measures.rate import FrameRate
 from marey.curate.measures.sound import Loudness, SilenceShare, SpeechLike
@@ -26,6 +27,7 @@ MEASURES: tuple[type[Measure], ...] = (
     CadenceShare,
     Flicker,
     Crop,
+    Overlay,
     Loudness,
     SilenceShare,
     SpeechLike,
