@@ -21,6 +21,7 @@ SIZES = {  # MB of downloads, Linux x86-64, Python 3.11, November 2026
     "core": 130,
     "train": 40,
     "features": 175,
+    "meshes": 120,
     "ocr": 55,
     "parquet": 80,
     "shots": 45,

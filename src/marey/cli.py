@@ -402,6 +402,24 @@ def play(
     _say([str(path) for path in made], as_json, f"{len(made)} clips of {size}x{size} pixels are in {out}")
 
 
+@worlds.command()
+def orbits(
+    out: Annotated[Path, typer.Option(help="The folder.")] = Path("footage"),
+    clips: Annotated[int, typer.Option(help="How many.")] = 24,
+    size: Annotated[int, typer.Option(help="Height and width.")] = 256,
+    views: Annotated[int, typer.Option(help="Pictures a turn.")] = 21,
+    seed: int = 7,
+    meshes: Annotated[Path | None, typer.Option(help="A folder of meshes; otherwise things made by code.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Things seen from all sides, with the camera of every picture."""
+    from marey.worlds.turntable import turn as work
+
+    with _progress() as progress:
+        made = work(out, clips, size=size, views=views, seed=seed, meshes=meshes, progress=progress)
+    _say([str(path) for path in made], as_json, f"{len(made)} orbits of {views} views are in {out}")
+
+
 @app.command()
 def doctor(
     library: Annotated[Path | None, typer.Argument(help="A library to look through.")] = None,

@@ -21,6 +21,7 @@ from marey.errors import MareyError
 from marey.media import Unusable, probe, read_photo, span, write_video
 from marey.progress import Progress, silent
 from marey.worlds import camera, confounders, edits
+from marey.worlds.beside import declare, licences, sidecar
 from marey.worlds.scenes import KINDS, scene
 from marey.worlds.titles import titles
 
@@ -28,7 +29,6 @@ VERSION = 1
 """Raised whenever the same plan would give other pictures: then all is made anew."""
 
 MADE = "made by Marey (worlds)"
-LICENCES = "LICENCES.json"
 SIZES = ((240, 320), (216, 384))
 _WHAT = "making footage"
 _SUBJECTS = {
@@ -119,7 +119,7 @@ def make(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     pieces = plan(samples, seed, share)
-    said = _read(out / LICENCES)
+    said = licences(out)
     for rest in out.glob(".*.tmp"):  # of a run that was killed
         if any(rest.name.startswith(f".{Path(piece.name).stem[:40]}-") for piece in pieces):
             rest.unlink(missing_ok=True)
@@ -131,7 +131,7 @@ def make(
         try:
             for piece, _ in zip(todo, pool.map(lambda piece: _write(out, piece), todo), strict=True):
                 said[piece.name] = piece.entry()
-                _declare(out / LICENCES, said)
+                declare(out, said)
                 done += 1
                 progress(_WHAT, done, len(pieces), piece.name)
         finally:
@@ -176,7 +176,7 @@ def works(samples: Path | None) -> tuple[list[Work], list[Work]]:
     videos: list[Work] = []
     if samples is None:
         return photos, videos
-    for name, entry in sorted(_read(Path(samples) / LICENCES).items()):
+    for name, entry in sorted(licences(Path(samples)).items()):
         path = Path(samples) / name
         if not path.is_file() or str(entry.get("source", "")).startswith(MADE) or not entry.get("license"):
             continue
@@ -303,7 +303,7 @@ def _write(out: Path, piece: Piece) -> None:
     """The video last: it is there only when its sidecars are."""
     made = film(piece)
     path = out / piece.name
-    _sidecar(path.with_suffix(".txt"), made.caption + "\n" if made.caption else None)
+    sidecar(path.with_suffix(".txt"), made.caption + "\n" if made.caption else None)
     frames = list(made.frames) if made.transitions is None else made.frames
     truth = None
     if made.transitions is not None:
@@ -314,34 +314,9 @@ def _write(out: Path, piece: Piece) -> None:
             "confounders": [vars(one) for one in made.disturbed],
         }
         truth = json.dumps(known, indent=1) + "\n"
-    _sidecar(path.with_suffix(".truth.json"), truth)
+    sidecar(path.with_suffix(".truth.json"), truth)
     write_video(path, frames, made.fps, crf=made.crf, preset="veryfast")
-
-
-def _sidecar(path: Path, text: str | None) -> None:
-    if text is None:
-        path.unlink(missing_ok=True)
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _is_made(out: Path, piece: Piece, said: dict[str, Any]) -> bool:
     return (out / piece.name).is_file() and said.get(piece.name) == piece.entry()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise MareyError(f"{path} is not the JSON that Marey writes ({error}): mend it or move it away.") from error
-    if not isinstance(said, dict) or not all(isinstance(entry, dict) for entry in said.values()):
-        raise MareyError(f"{path} is not the table of licences that Marey writes: mend it or move it away.")
-    return said
-
-
-def _declare(path: Path, said: dict[str, Any]) -> None:
-    _sidecar(path, json.dumps(said, indent=1, ensure_ascii=False, sort_keys=True) + "\n")

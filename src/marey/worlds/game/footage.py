@@ -14,6 +14,7 @@ import numpy as np
 from marey.errors import MareyError
 from marey.media import write_video
 from marey.progress import Progress, silent
+from marey.worlds.beside import OWN, declare, licences, sidecar
 from marey.worlds.game.clip import Clip, clip, frames_of
 from marey.worlds.game.engine import State
 from marey.worlds.game.hero import FPS
@@ -23,7 +24,6 @@ from marey.worlds.game.tiles import LABELS
 
 VERSION = 1
 """Changes whenever the same seed and number would give another clip."""
-LICENCES = "LICENCES.json"
 _SIGNS = ".^|#=<>Hc"
 _PIECE = 8  # clips that a process makes before it tells
 _CRF = 18
@@ -85,8 +85,9 @@ def play(
     for made in _made(order, pieces, workers):
         done += made
         progress("playing", done, clips)
-    _license(out, [_files(order, n)[0].name for n in range(clips)])
-    return [_files(order, n)[0] for n in range(clips)]
+    videos = [_files(order, n)[0] for n in range(clips)]
+    declare(out, licences(out) | {video.name: {**OWN, "origin": [video.stem]} for video in videos})
+    return videos
 
 
 def truth(one: Clip, size: int, pictures: list[Picture]) -> dict[str, Any]:
@@ -168,8 +169,8 @@ def _make(order: Order, numbers: list[int]) -> int:
             with temporary.open("wb") as file:
                 np.savez_compressed(file, flow=np.array(steps, np.int16))
             temporary.replace(path)
-        _write(known, json.dumps(truth(one, order.size, pictures)))
-        _write(caption, one.text)
+        sidecar(known, json.dumps(truth(one, order.size, pictures)))
+        sidecar(caption, one.text)
         # The video comes last: what is there is whole.
         write_video(
             video,
@@ -197,7 +198,7 @@ def _claim(out: Path, order: Order) -> None:
     try:
         had = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        _write(place, json.dumps(said))
+        sidecar(place, json.dumps(said))
         return
     except (OSError, ValueError) as error:
         raise MareyError(f"{place} cannot be read ({error}): another --out would do.") from error
@@ -206,20 +207,3 @@ def _claim(out: Path, order: Order) -> None:
         raise MareyError(
             f"{out} holds clips with {differs} = {had.get(differs)!r}, not {said[differs]!r}: another --out would do."
         )
-
-
-def _license(out: Path, names: list[str]) -> None:
-    place = out / LICENCES
-    try:
-        table = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        table = {}
-    row = {"license": "CC0-1.0", "source": "made by Marey: the world of Jules", "credit": ""}
-    table |= {name: {**row, "origin": [name.removesuffix(".mp4")]} for name in names}
-    _write(place, json.dumps(table, indent=0, sort_keys=True))
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
