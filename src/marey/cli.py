@@ -154,6 +154,45 @@ def select(
 
 
 @app.command()
+def export(
+    library: LibraryPath,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="The export's folder: new, empty, or of an export before.")] = Path(
+        "export"
+    ),
+    selection: Annotated[str, typer.Option(help="A selection's name; the recipe's own otherwise.")] = "",
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--as", help="folder, webdataset, finetrainers, diffusion-pipe, musubi-tuner, open-sora, videox-fun."
+        ),
+    ] = "",
+    mode: Annotated[str, typer.Option(help="copy, exact or encode.")] = "",
+    audio: Annotated[bool | None, typer.Option("--audio/--no-audio", help="Write the sound too.")] = None,
+    recipe: RecipeName = "",
+    workers: Annotated[int | None, typer.Option(help="Guarded processes that write; 0: this one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Selected clips as files, laid out as a trainer reads them. Goes on where it was stopped."""
+    from marey.catalog import Library
+    from marey.run import export as work
+
+    said = {"layout": layout, "mode": mode, "audio": audio}
+    options = [f"export.{key}={json.dumps(value)}" for key, value in said.items() if value not in ("", None)]
+    settings = _recipe(recipe, [*(overrides or []), *options])
+    with _progress() as progress, Library.open(library) as store:
+        result = work(
+            store,
+            out,
+            settings.export,
+            selection=selection or settings.select.name,
+            workers=settings.workers if workers is None else workers,
+            progress=progress,
+        )
+    _say(result, as_json, str(result))
+
+
+@app.command()
 def encode(
     library: LibraryPath,
     overrides: Overrides = None,

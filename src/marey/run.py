@@ -12,14 +12,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import marey
-from marey.catalog import Library
+from marey.catalog import Exported, Library
 from marey.errors import MareyError
 from marey.progress import Progress, silent
-from marey.recipe import Generate, Recipe
+from marey.recipe import Export, Generate, Recipe
 
 if TYPE_CHECKING:
     from marey.generate.generate import Generated
@@ -153,6 +154,29 @@ def generate(
         seed=seed,
         progress=progress,
     )
+
+
+def export(
+    library: Library,
+    out: Path,
+    settings: Export | None = None,
+    *,
+    selection: str = "selected",
+    workers: int = 2,
+    progress: Progress = silent,
+) -> Exported:
+    """A selection's clips as files, written in guarded worker processes; see `marey.catalog.export`.
+
+    Args:
+        workers: processes, each with one source at a time; 0: this process, unguarded.
+
+    Raises:
+        MareyError: as `marey.catalog.export` does.
+    """
+    from marey.catalog import export as work
+    from marey.engine import run as engine
+
+    return work(library, out, settings, selection=selection, run=partial(engine, workers=workers), progress=progress)
 
 
 def _select_to_report(recipe: Recipe, store: Library, folder: Path, steps: "_Steps", progress: Progress) -> None:

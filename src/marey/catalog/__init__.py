@@ -1,9 +1,11 @@
 """What is known of every clip: the schema, the store, the ledger, selection queries, tensor shards, exporters."""
 
 from marey.catalog.buckets import UNKNOWN_MOTION, motion_buckets
+from marey.catalog.export import Exported, export
 from marey.catalog.forget import Forgotten, forget, remember
 from marey.catalog.grid import grid_table, subset_grid
 from marey.catalog.join import join_shards
+from marey.catalog.layouts import LAYOUTS
 from marey.catalog.paths import path_text, text_path
 from marey.catalog.publish import Published, publish
 from marey.catalog.select import Selection, Threshold, choose, read_selection, select
@@ -15,7 +17,9 @@ from marey.catalog.survivors import survivor_table
 from marey.catalog.weights import caption_weights, drawn_caption, heaviest_caption
 
 __all__ = [
+    "LAYOUTS",
     "UNKNOWN_MOTION",
+    "Exported",
     "Forgotten",
     "Library",
     "Place",
@@ -27,6 +31,7 @@ __all__ = [
     "choose",
     "draw_sheets",
     "drawn_caption",
+    "export",
     "flatten",
     "forget",
     "grid_table",

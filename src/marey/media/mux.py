@@ -1,5 +1,6 @@
 """Clips to MP4 files: each appears under its name when it is whole, and the same packets give the same bytes."""
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import av
 
-from marey.errors import MareyError
+from marey.errors import EndsRun
 from marey.media.packets import Packets
 from marey.media.source import Unusable
 
@@ -46,7 +47,7 @@ def new_mp4(path: str | Path) -> Iterator[Any]:
     """An open MP4 that takes its name when the context ends without an error.
 
     Raises:
-        MareyError: the place cannot be written.
+        EndsRun: the disk is full, or may not be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +60,10 @@ def new_mp4(path: str | Path) -> Iterator[Any]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except av.error.OSError as error:
-        raise MareyError(f"{path} cannot be written: {error.strerror}.") from error
+    except OSError as error:  # libav's are of this kind too
+        if error.errno in (errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            raise EndsRun(f"{path} cannot be written: {error.strerror}.") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
