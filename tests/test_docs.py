@@ -50,8 +50,8 @@ def place(gone_road: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_there_is_something_to_run() -> None:
     verbs = {line.split()[1] for _, line in commands()}
     assert verbs >= {
-        "samples", "worlds", "curate", "cuts", "select", "encode", "train", "generate", "animate", "evaluate", "report",
-        "run", "doctor",
+        "samples", "worlds", "curate", "cuts", "select", "export", "encode", "train", "generate", "animate", "evaluate",
+        "report", "run", "doctor",
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ def caption_weights(captions: Mapping[str, str], weights: Mapping[str, float]) -
         captions: text by captioner.
         weights: by captioner, as the selection has them. The share of one that the clip lacks goes to the others.
     """
-    there = {name: weight for name, weight in weights.items() if weight > 0 and captions.get(name)}
+    there = {name: weight for name, weight in sorted(weights.items()) if weight > 0 and captions.get(name)}
     total = sum(there.values())
     if total > 0:
         return {name: weight / total for name, weight in there.items()}

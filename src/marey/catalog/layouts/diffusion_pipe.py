@@ -54,8 +54,12 @@ def repeated(captions: Mapping[str, str], weights: Mapping[str, float]) -> list[
     >>> repeated({"image": "a", "video": "b"}, {"image": 0.75, "video": 0.25})
     ['a', 'a', 'a', 'b']
     """
-    shares = {name: Fraction(weight).limit_denominator(_MOST_ENTRIES) for name, weight in weights.items()}
-    whole = math.lcm(*(share.denominator for share in shares.values())) if shares else 1
-    if whole > _MOST_ENTRIES:
+    kept = {name: weight for name, weight in weights.items() if weight > 0}
+    if not kept:
+        return [next(iter(captions.values()), "")]
+    total = sum(kept.values())
+    shares = {name: Fraction(weight / total).limit_denominator(_MOST_ENTRIES) for name, weight in kept.items()}
+    whole = min(_MOST_ENTRIES, math.lcm(*(share.denominator for share in shares.values())))
+    if any(not share for share in shares.values()):  # too small a share for few entries: as few as can be
         whole = _MOST_ENTRIES
-    return [captions[name] for name, share in shares.items() for _ in range(max(1, round(share * whole)))] or [""]
+    return [captions[name] for name, share in kept.items() for _ in range(max(1, round(share / total * whole)))]

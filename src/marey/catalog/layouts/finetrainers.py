@@ -9,12 +9,13 @@ from marey.catalog.replace import replace_text
 from marey.catalog.sample import Sample
 from marey.recipe import Export
 
-LIST, CONFIGURATION = "metadata.jsonl", "training.json"
+LIST = "metadata.jsonl"
+CONFIGURATION = "dataset_config.json"  # a name with "train" in it would be taken for a file of that split
 _MULTIPLE = 32  # of the sides of a bucket, for the autoencoders
 
 
 class Finetrainers:
-    """clips/ID.mp4, metadata.jsonl with `file_name` and `caption`, training.json for --dataset_config."""
+    """clips/ID.mp4, metadata.jsonl with `file_name` and `caption`, dataset_config.json for --dataset_config."""
 
     name, clips, needs = "finetrainers", CLIPS, None
 
