@@ -80,7 +80,8 @@ class _Stretch:
             self._keep(frame)
             age = frame.pts - self._start
             parts = 4 if age < self._second else 2 if age < 2 * self._second else 1
-            self._due = frame.pts + self._second // parts
+            step = max(1, self._second // parts)
+            self._due += step * ((frame.pts - self._due) // step + 1)  # on one grid, whatever the frames' own times
 
     def chosen(self) -> list[tuple[int, np.ndarray]]:
         """(frame number, picture) in order, the first and the last frame among them."""
