@@ -25,7 +25,7 @@ SIZES = {  # MB of downloads, Linux x86-64, Python 3.11, November 2026
     "ocr": 55,
     "parquet": 80,
     "shots": 45,
-    "dev": 60,
+    "dev": 75,
 }
 TORCH_CPU, TORCH_CUDA = 195, 2990
 

@@ -142,3 +142,90 @@ def test_another_network_takes_the_place_of_what_was_stored(footage: Path, monke
     monkeypatch.setattr(measuring, "MEASURES", tuple(Other if m is Embedding else m for m in measuring.MEASURES))
     assert work(footage, "embedding").measured == {"embedding": 3}
     assert (len(arrays(footage)), len(arrays(footage, other))) == (0, 3)
+
+
+def data(row: dict[str, Any]) -> Any:
+    return json.loads(row["data"])
+
+
+def test_match_is_of_every_caption_and_is_computed_anew_when_one_changes(footage: Path) -> None:
+    work(footage, "match")
+    (before, *_) = signal(footage, "match")
+    assert (before["status"], before["bad"], json.loads(before["params"])["method"]) == ("ok", "low", "conse")
+    assert set(data(before)) == {"facts", "stills", "of"}
+    assert before["value"] == data(before)["facts"] == pytest.approx(np.mean(data(before)["stills"]["facts"]), abs=1e-5)
+    (footage / "a.txt").write_text("A striped cat.")
+    assert work(footage, "match").measured == {"match": 3}
+    (after, *_) = signal(footage, "match")
+    assert data(after)["facts"] == data(before)["facts"]
+    assert data(after)["of"] == "file"  # nobody of the paper's three has spoken: a person's words come first
+    assert after["value"] == data(after)["file"]
+    assert len(data(after)["stills"]["file"]) == 3
+
+
+def test_match_goes_by_the_stored_embedding(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from marey.signals.embedding import Lite
+
+    work(footage, "match")
+    fresh = [row["value"] for row in signal(footage, "match")]
+    shutil.rmtree(footage.parent / "library")
+    work(footage, "embedding")
+    calls: list[int] = []
+    monkeypatch.setattr(Lite, "features", lambda self, pictures: calls.append(1))
+    work(footage, "embedding", "match")
+    assert calls == []
+    assert [row["value"] for row in signal(footage, "match")] == pytest.approx(fresh, abs=2e-3)  # float16
+
+
+def test_the_safety_score_is_the_highest_of_the_stills(footage: Path) -> None:
+    work(footage, "safety")
+    for row in signal(footage, "safety"):
+        assert (row["bad"], row["value"]) == ("high", max(data(row)))
+        assert len(data(row)) == 3
+        assert 0 <= row["value"] < 0.5
+
+
+def test_the_proxy_of_looks_stores_its_parts_and_falls_with_compression(footage: Path) -> None:
+    video, _ = compose([shot(seed, 30) for seed in (1, 2, 3)], [Join("cut")] * 2)
+    write_video(footage / "b.mp4", video, 25, crf=46)
+    work(footage)
+    with Library.open(footage.parent / "library") as library:
+        rows = library.rows(
+            "select signals.*, footage.path from signals join clips on clips.id = signals.clip "
+            "join footage on footage.id = clips.footage where name = 'looks_proxy' order by path, clips.n"
+        )
+    assert set(data(rows[0])) == {"detail", "clean", "exposure", "contrast", "colour", "whole", "stills"}
+    good, bad = (np.mean([row["value"] for row in rows if row["path"].endswith(end)]) for end in ("a.mp4", "b.mp4"))
+    assert good > bad + 0.02
+    assert signal(footage, "looks") == []  # nobody gave LAION's head
+
+
+def test_a_clip_of_ones_own_gives_embedding_looks_and_match(footage: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from tiny_clip import WIDTH, save_clip
+
+    from marey.recipe import Models
+    from marey.signals.embedding import Clip, unit
+    from marey.signals.given import resolve
+
+    head = tmp_path / "head.safetensors"
+    weights = torch.randn(1, WIDTH, generator=torch.Generator().manual_seed(0))
+    save_file({"weight": weights, "bias": torch.ones(1)}, head)
+    models = Models(clip=str(save_clip(tmp_path / "tiny")), looks_head=str(head))
+    (footage / "a.txt").write_text("a photo of a red square.")
+    work(footage, "embedding", "match")
+    done = work(footage, "embedding", "match", models=models).measured
+    assert done == {"embedding": 3, "looks": 3, "match": 3}
+    given = resolve(models)
+    stored = arrays(footage, f"embedding@{given.clip_name}")
+    assert {array.shape for array in stored.values()} == {(3, WIDTH)}
+    assert arrays(footage) == {}
+    told = Clip(given, 1)._model.texts(["a photo of a red square."]).numpy()
+    for row in signal(footage, "looks"):
+        assert json.loads(row["params"])["method"] == "laion"
+        assert data(row) == pytest.approx((unit(stored[row["clip"]]) @ weights.numpy()[0] + 1).tolist(), abs=1e-4)
+    for row in signal(footage, "match"):
+        assert json.loads(row["params"])["method"] == "clip"
+        assert row["value"] == pytest.approx(float((unit(stored[row["clip"]]) @ unit(told)[0]).mean()), abs=1e-4)
+    assert work(footage, "embedding", "match", models=models).measured == {}

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from marey.signals.given import Given, absent, package_file
+from marey.signals.threads import torch_threads
 
 LITE = "efficientnet-lite0-57934424"
 """What the features are stored under: the network, with the first digits of its weights' sha256."""
@@ -48,7 +50,7 @@ class Lite:
 
         batch = np.stack([centred(picture, _SIDE) for picture in pictures])  # (N, H, W, 3)
         scaled = (torch.from_numpy(batch).permute(0, 3, 1, 2).float() - 127) / 128
-        with torch.inference_mode():
+        with torch.inference_mode(), torch_threads(1):  # a second one costs more than it brings
             return self._network(scaled).numpy()
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
@@ -59,6 +61,39 @@ class Lite:
             return self._network.probabilities(torch.from_numpy(np.asarray(features, np.float32))).numpy()
 
 
+class Clip:
+    """A CLIP or SigLIP that is given: the image embeddings of whole pictures as its own processor cuts them, and their
+    match with texts.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        MareyError: the folder holds no such model.
+    """
+
+    def __init__(self, given: Given, threads: int) -> None:
+        from marey.network.clip import ClipModel
+
+        self.name, self._threads = given.clip_name, threads
+        self._model = ClipModel(Path(given.clip))
+
+    def features(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """(N, D), of the length that the model gives them."""
+        with torch_threads(self._threads):
+            return self._model.pictures(pictures).numpy()
+
+    def match(self, features: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Cosines of texts with pictures (texts, N), from -1 to 1."""
+        with torch_threads(self._threads):
+            told = self._model.texts(texts).numpy()
+        return unit(told) @ unit(features).T
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., D) brought to length one: float32. One of zeros stays."""
+    vectors = np.asarray(vectors, np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
 def lacking(given: Given) -> str:
     """What must be installed for `encoder`; empty if nothing."""
     return absent(("torch", "transformers") if given.clip else ("torch", LITE_PACKAGE))
@@ -66,10 +101,7 @@ def lacking(given: Given) -> str:
 
 def encoder(given: Given, threads: int) -> Any:
     """The encoder to go by, loaded once a process: `Clip` where one is given, else `Lite`."""
-    import torch
-
-    torch.set_num_threads(threads)
-    return _loaded(given)
+    return _loaded(given, threads)
 
 
 def centred(picture: np.ndarray, side: int) -> np.ndarray:
@@ -82,9 +114,5 @@ def centred(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _loaded(given: Given) -> Any:
-    if given.clip:
-        from marey.signals.clip import Clip
-
-        return Clip(given.clip, given.clip_name)
-    return Lite()
+def _loaded(given: Given, threads: int) -> Any:
+    return Clip(given, threads) if given.clip else Lite()

@@ -82,6 +82,20 @@ def package_file(package: str, *parts: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)), *parts)
 
 
+def pinned(path: Path, sha256: str) -> Path:
+    """The path, once its content is the one that is meant.
+
+    Raises:
+        MareyError: it is not there, or is another file.
+    """
+    if not path.is_file():
+        raise MareyError(f"{path} is not there: install its package anew.")
+    found = _sha256(path)
+    if found != sha256:
+        raise MareyError(f"{path} has the sha256 {found}, not the pinned {sha256}: it was not opened.")
+    return path
+
+
 def _downloaded(name: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
         raise MareyError(f"curate.models.clip is {name!r}, which is no folder: a CLIP folder or a hub id would do.")
