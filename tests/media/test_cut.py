@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from filming import film, number, turn
+from filming import cut_start, film, number, turn
 
 from marey.media import Unusable, h264, probe, walk
 from marey.media.cut import copy_clip, exact_clip, whole_groups, why_not_exact
@@ -213,3 +213,36 @@ def test_whole_groups_of_a_listing(tmp_path):
     assert (run.first, run.stop) == (0, 40)
     assert whole_groups(listing, pts[1], pts[18]) is None
     assert len(whole_groups(listing, pts[1], pts[19]).members) == 10
+
+
+def test_what_an_edit_list_hides_is_in_no_clip(tmp_path):
+    path = cut_start(film(tmp_path / "a.mp4", 60, options={"bf": "2"}), 5 * 512)
+    shown = [number(frame.gray()) for frame in walk(path, times_of(path)[0], times_of(path)[-1])]
+    exact(path, 0, len(shown) - 1, tmp_path / "clip.mp4")
+    assert [number(frame.gray()) for frame in walk(tmp_path / "clip.mp4", 0, 10**9)] == shown
+    with Packets(path) as source:
+        copy_clip(source, times_of(path)[0], times_of(path)[-1], tmp_path / "copy.mp4")
+    copied = [number(frame.gray()) for frame in walk(tmp_path / "copy.mp4", 0, 10**9)]
+    assert copied == [n for n in shown if n >= 10]  # the first group is not whole
+
+
+def test_interlaced_material_is_not_cut_but_encoded(tmp_path):
+    path = film(tmp_path / "a.mp4", 40, options={"flags": "+ildct+ilme", "x264-params": "tff=1"})
+    times = times_of(path)
+    with Packets(path) as source:
+        assert why_not_exact(source, times[3], times[35]) == "it is interlaced"
+        assert exact_clip(source, times[3], times[35], tmp_path / "clip.mp4") is None
+
+
+def test_the_search_for_whole_groups_does_not_grow_with_what_lies_behind_the_clip(tmp_path):
+    with Packets(film(tmp_path / "a.mp4", 20)) as source:
+        small = source.listing
+    count = 200_000
+    pts = np.arange(count, dtype=np.int64) * 512
+    keys = pts % (512 * 25) == 0
+    none = np.zeros(count, bool)
+    large = type(small)(pts, keys, keys, none, none, np.full(count, 512), True)
+    run = whole_groups(large, 512 * 1003, 512 * 1101)
+    assert (run.first, run.stop) == (1025, 1100)
+    assert whole_groups(large, 512 * 1003, 512 * 1020) is None
+    assert whole_groups(large, 0, int(pts[-1])).stop == count

@@ -2,10 +2,11 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from counting import counted
-from filming import film, number, turn
+from filming import film, marked, number, turn
 
 from marey.errors import MareyError
 from marey.media import Unusable, probe, read, walk
@@ -130,3 +131,30 @@ def test_sound_comes_along(tmp_path):
     assert written.sound
     assert len(mine) == 19
     assert probe(tmp_path / "clip.mp4").has_audio
+
+
+def test_sound_that_an_mp4_cannot_hold_is_encoded_in_time(tmp_path):
+    """One second of silence, then a tone: the clip begins in the middle of the silence."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        sound = output.add_stream("pcm_s16le", rate=48000, layout="stereo")
+        for n in range(50):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(marked(n), format="rgb24")))
+        output.mux(stream.encode(None))
+        wave = (np.sin(np.arange(96000) * 0.05) * 20000 * (np.arange(96000) >= 48000)).astype(np.int16)
+        for n in range(0, 96000, 4800):
+            piece = np.repeat(wave[n : n + 4800], 2)[None]
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece), format="s16", layout="stereo")
+            frame.sample_rate, frame.pts = 48000, n
+            output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
+    written, _, _ = encode(path, 12, 37, tmp_path / "clip.mp4", sound=True)
+    assert written.sound
+    with av.open(str(tmp_path / "clip.mp4")) as file:
+        assert file.streams.audio[0].codec_context.name == "aac"
+        heard = np.concatenate([frame.to_ndarray() for frame in file.decode(audio=0)], axis=1)
+    loud = np.abs(heard[0]) > 0.2
+    assert np.argmax(loud) / 48000 == pytest.approx(1 - 12 / 25, abs=0.05)
+    assert heard.shape[1] / 48000 == pytest.approx(26 / 25, abs=0.06)

@@ -42,11 +42,12 @@ def whole_groups(listing: Listing, start: int, end: int, *, clean: bool = False)
     Args:
         clean: begin at a picture after which nothing needs what stood before it.
     """
-    starts = np.flatnonzero((listing.clean if clean else listing.keys) & ~listing.hidden & (listing.pts >= start))
-    stops = np.append(np.flatnonzero(listing.keys), len(listing.pts))
-    for first in starts:
-        if listing.pts[first] > end:
-            return None
+    keys = np.flatnonzero(listing.keys)
+    inside_keys = keys[(listing.pts[keys] >= start) & (listing.pts[keys] <= end) & ~listing.hidden[keys]]
+    beyond = keys[listing.pts[keys] > end]
+    stops = np.append(keys, len(listing.pts))
+    stops = stops[stops <= (beyond[0] if len(beyond) else len(listing.pts))]
+    for first in inside_keys[listing.clean[inside_keys]] if clean else inside_keys:
         for stop in stops[stops > first][::-1]:
             inside = np.arange(first, stop)
             members = inside[(listing.pts[inside] >= listing.pts[first])]

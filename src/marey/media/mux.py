@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
 from marey.errors import EndsRun
 from marey.media.packets import Packets
@@ -18,6 +19,7 @@ from marey.media.source import Unusable
 _BITEXACT = 0x400  # AVFMT_FLAG_BITEXACT: no version of the writing library in the file
 _SOUND_AS_IT_IS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopus", "alac", "flac"}
 _SOUND_RATE = 48000
+_LONGEST_PACKET = Fraction(1, 2)  # second of sound that one may hold
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,13 @@ def write_sound(container: Any, stream: Any, source: Packets, start: Fraction, e
 
 
 def _encoded_sound(container: Any, stream: Any, source: Packets, start: Fraction, end: Fraction) -> bool:
-    rate = stream.codec_context.rate
-    resampler = av.AudioResampler(format="fltp", layout=stream.codec_context.layout, rate=rate)
+    """To the sample: packets may be long, so those that reach into the clip are cut."""
+    rate, layout = stream.codec_context.rate, stream.codec_context.layout
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+    whole = round((end - start) * rate)
     at: int | None = None
-    for packet in source.sounds(start, end):
+    some = False
+    for packet in source.sounds(start - _LONGEST_PACKET, end):
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, OSError):
@@ -136,8 +141,13 @@ def _encoded_sound(container: Any, stream: Any, source: Packets, start: Fraction
             at = round((frame.pts * frame.time_base - start) * rate) if at is None and frame.pts is not None else at
             for piece in resampler.resample(frame):
                 at = at or 0
-                piece.pts, piece.time_base = at, Fraction(1, rate)
+                low, high = max(0, -at), min(piece.samples, whole - at)
+                if low < high:
+                    cut = np.ascontiguousarray(piece.to_ndarray()[:, low:high], np.float32)
+                    inside = av.AudioFrame.from_ndarray(cut, format="fltp", layout=layout.name)
+                    inside.sample_rate, inside.pts, inside.time_base = rate, at + low, Fraction(1, rate)
+                    container.mux(stream.encode(inside))
+                    some = True
                 at += piece.samples
-                container.mux(stream.encode(piece))
     container.mux(stream.encode(None))
-    return at is not None
+    return some

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -102,9 +103,10 @@ class Packets:
 
     def duration(self, n: int) -> int:
         """Ticks that packet `n` is shown for; the usual step where the file does not say."""
-        said = int(self.listing.durations[n])
-        if said > 0:
-            return said
+        return int(self.listing.durations[n]) or self._usual_step
+
+    @cached_property
+    def _usual_step(self) -> int:
         times = np.sort(self.listing.pts[~self.listing.hidden])
         return max(1, round(float(np.median(np.diff(times))))) if len(times) > 1 else 1
 
@@ -201,9 +203,8 @@ def _list(container: Any, stream: Any) -> Listing:
                 continue
             key = bool(packet.is_keyframe)
             clean = key and (code is None or h264.is_idr(bytes(packet), code))
-            rows.append(
-                (packet.pts, key, clean, bool(packet.is_discard), bool(packet.is_corrupt), packet.duration or 0)
-            )
+            length = max(0, packet.duration or 0)
+            rows.append((packet.pts, key, clean, bool(packet.is_discard), bool(packet.is_corrupt), length))
     times = [row[0] for row in rows]
     timed = bool(rows) and None not in times and len(set(times)) == len(times)
     return Listing(
