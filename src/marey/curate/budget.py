@@ -41,17 +41,22 @@ def within(
     return read, left, total
 
 
-def needed_bytes(fps: float | None, seconds: float | None, limit: float | None, frames: int | None = None) -> int:
+def needed_bytes(
+    fps: float | None, seconds: float | None, limit: float | None, frames: int | None = None, more: int = 0
+) -> int:
     """About how much the trace and the stills of a footage take, of the seconds that are read of it.
 
     Args:
         frames: that the file holds, where it is known. A broken file may well claim to last for years, but there are no
             more signatures and stills than frames.
+        more: bytes of each frame that are kept beside its signature.
     """
     whole = seconds or 1.0
     read = min(whole, limit) if limit is not None else whole
     most = float("inf") if frames is None else frames
-    return int(min(read * fps if fps else 1, most) * SIGNATURE_BYTES + min(read + 1, most) * STILL_BYTES_A_SECOND)
+    return int(
+        min(read * fps if fps else 1, most) * (SIGNATURE_BYTES + more) + min(read + 1, most) * STILL_BYTES_A_SECOND
+    )
 
 
 def demand_room(library: Path, needed: int) -> None:

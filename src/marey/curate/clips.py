@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from marey.curate.transitions import Transition, find_transitions, shots
+from marey.curate.second import agreed_transitions
+from marey.curate.transitions import Transition, shots
 from marey.recipe import Curate
 
 VERSION = "2"
@@ -22,16 +23,25 @@ class Cut:
     clips: list[dict[str, Any]]
 
 
-def cut(footage: dict[str, Any], trace: dict[str, np.ndarray], stills: Sequence[int], settings: Curate) -> Cut:
+def cut(
+    footage: dict[str, Any],
+    trace: dict[str, np.ndarray],
+    stills: Sequence[int],
+    settings: Curate,
+    said: np.ndarray | None = None,
+) -> Cut:
     """The transitions of a footage, and its clips.
 
     Args:
         footage: its row: id, kind, fps, width, height, time_base.
         trace: as `read.Taps.trace` describes it.
         stills: the frames of which a still was kept.
+        said: the answers of a second opinion on transitions, as `signals.shotnet.ShotNet` gives them, if any.
     """
     luma, pts = trace["luma"], trace["pts"]
-    found = find_transitions(luma, trace["chroma"], footage["fps"], settings.transitions) if len(pts) > 1 else []
+    found = []
+    if len(pts) > 1:
+        found = agreed_transitions(luma, trace["chroma"], said, footage["fps"], settings.transitions)
     clips: list[dict[str, Any]] = []
     for start, end in _pieces(shots(len(pts), found, luma), footage, pts, settings):
         clip = _clip(footage, pts, start, end, len(clips), settings)

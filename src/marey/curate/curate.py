@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from marey.catalog import Library, path_text
+from marey.curate import asking, second
 from marey.curate import clips as cutting
 from marey.curate import transitions as detection
 from marey.curate.budget import within
@@ -31,6 +32,7 @@ from marey.errors import MareyError
 from marey.progress import Progress, silent
 from marey.recipe import Curate, Footage
 from marey.signals.given import Given, resolve
+from marey.signals.shotnet import weights
 
 
 def curate(
@@ -52,7 +54,7 @@ def curate(
 
     Raises:
         MareyError: there is no such folder, no usable footage in it, no room on the disk, or another process writes to
-        the library.
+        the library, or a second opinion on transitions is wanted and its extra is not installed.
     """
     place, out = Path(footage).expanduser().absolute(), Path(out).expanduser().absolute()
     budget, settings = footage_settings or Footage(), settings or Curate()
@@ -60,6 +62,8 @@ def curate(
         raise MareyError(f"{place} is not there: a folder of footage would do.")
     given = resolve(settings.models)
     captioners(settings.captions)  # a model that is not there is told before hours of reading
+    if settings.transitions.second != "none":
+        weights()  # better said before footage is read than after
     with Library.open(out, create=True) as library:
         work = _Work(library, budget, settings, given, workers, progress)
         found = scan(place, leave=out)
@@ -67,6 +71,7 @@ def curate(
         settle(library, found, place, work.sidecars)
         left_out = work.choose(found, place)
         work.read()
+        work.ask()
         work.cut()
         work.measure(of_captions=False)
         work.tell()
@@ -98,7 +103,9 @@ class _Work:
         self.told: dict[str, int] = {}
         self._chosen: dict[str, float | None] = {}  # footage to the seconds that are read of it; None: all
         self._threads = 1 if workers else (os.cpu_count() or 1)
-        self._reader = Reader(library, self._batches, divide=workers > 1, threads=self._threads)
+        self._second = settings.transitions.second != "none"
+        self._asked: set[str] = set()  # footage on which there is a second opinion
+        self._reader = Reader(library, self._batches, divide=workers > 1, threads=self._threads, second=self._second)
 
     def run(
         self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float, most: int | None = None
@@ -175,6 +182,13 @@ class _Work:
         """The one decode of each footage that was not read yet, or not so much of it."""
         self.did["read"] = self._reader.read(self._chosen)
 
+    def ask(self) -> None:
+        """The second opinion on transitions, where it is wanted and not there. What gets none goes without, and the
+        summary says so."""
+        if self._second:
+            why = asking.ask(self.library, self._patiently, self._reader.read_seconds())
+            self.sidecars.notes += [f"no second opinion on {name}: {reason}" for name, reason in why.items()]
+
     def cut(self) -> None:
         """Transitions and clips from the traces, where the settings or the trace are new."""
         done = {
@@ -182,7 +196,8 @@ class _Work:
             for row in self.library.rows("select item, stage from ledger where stage like 'cut@%'")
         }
         rows = self.library.rows("select * from footage where status = 'ok' and stage = 'read' order by id")
-        waiting = [(row, self._cut_key(row)) for row in rows]
+        self._asked = set(self.library.places(asking.KIND)) if self._second else set()
+        waiting = [(row, self._cut_key(row["id"] in self._asked)) for row in rows]
         waiting = [(row, key) for row, key in waiting if done.get(row["id"]) != key]
         for n, (row, key) in enumerate(waiting):
             self.progress("cutting into clips", n, len(waiting))
@@ -209,6 +224,11 @@ class _Work:
     ) -> Iterable[Result]:
         return self.run(stage, items, what, seconds or self.settings.file_timeout_seconds, most)
 
+    def _patiently(self, stage: Any, items: list[dict[str, Any]], what: str) -> Iterable[Result]:
+        """With time for the longest of them, however slow the machine."""
+        needed = asking.SECONDS_A_FRAME * max((item["frames"] or 0 for item in items), default=0)
+        return self.run(stage, items, what, max(self.settings.file_timeout_seconds, needed))
+
     def _batches(self, stage: Any, items: list[dict[str, Any]], what: str) -> Iterable[Result]:
         return self.run(stage, items, what, self.settings.file_timeout_seconds)
 
@@ -233,10 +253,11 @@ class _Work:
             status = {"status": "ok", "stage": "probe", "reason": note}
             self.library.put("footage", [{"id": name, **facts, "path": result.id, "bytes": size, **status}])
 
-    def _cut_key(self, row: dict[str, Any]) -> str:
-        """What the clips of a footage depend on: versions and thresholds. The trace's own row
-        is deleted with it."""
+    def _cut_key(self, asked: bool) -> str:
+        """What the clips of a footage depend on: versions and thresholds, and whether there is a second opinion. The
+        trace's own row is deleted with it."""
         parts = [
+            f"{asking.AskStage.version}.{second.VERSION}" if asked else "",
             detection.VERSION,
             cutting.VERSION,
             self.settings.transitions.fingerprint(),
@@ -250,7 +271,9 @@ class _Work:
         trace = library.tensor("trace", name)
         assert isinstance(trace, dict)
         stills = [int(item.rpartition(":")[2]) for item in stills_of(library, name)]
-        made = cutting.cut(row, trace, stills, self.settings)
+        said = library.tensor(asking.KIND, name) if name in self._asked else None
+        assert not isinstance(said, dict)
+        made = cutting.cut(row, trace, stills, self.settings, said)
         had = {one["id"] for one in library.rows("select id from clips where footage = ?", name)}
         gone = had - {clip["id"] for clip in made.clips}
         with library.transaction():

@@ -187,19 +187,22 @@ class View:
 
 
 class Trace:
-    """The arrays of a footage's trace by name, read when the first is asked for."""
+    """The arrays of a footage's trace by name, each read when it is first asked for."""
 
     def __init__(self, library: Path, shard: str, key: str) -> None:
-        self._library, self._shard, self._key = library, shard, key
+        self._path, self._key = library / shard, key
+        self._arrays: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._arrays:
+            array = self._shard.read(f"{self._key}/{name}")
+            assert isinstance(array, np.ndarray)
+            self._arrays[name] = array
         return self._arrays[name]
 
     @cached_property
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays = Shard(self._library / self._shard).read(self._key)
-        assert isinstance(arrays, dict)
-        return arrays
+    def _shard(self) -> Shard:
+        return Shard(self._path)
 
 
 class Album:

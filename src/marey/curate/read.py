@@ -80,9 +80,10 @@ class ReadStage:
 
     name, version, cpus, gpus = "read", "2", 1.0, 0.0
 
-    def __init__(self, threads: int = 1, reel_seconds: float = REEL_SECONDS) -> None:
+    def __init__(self, threads: int = 1, reel_seconds: float = REEL_SECONDS, second: bool = False) -> None:
         self._threads = threads
         self._seconds = reel_seconds
+        self._second = second
 
     def setup(self) -> None:
         """One thread for OpenCV: the workers are the parallelism."""
@@ -111,7 +112,7 @@ class ReadStage:
     def _whole(self, path: Path, library: Path, footage: str, limit: float | None) -> dict[str, Any]:
         facts = probe(path)
         reading = read(path, facts, limit_seconds=limit, threads=self._threads)
-        rolls = _rolls(iter(reading), divide(facts, self._seconds), self._seconds)
+        rolls = _rolls(iter(reading), divide(facts, self._seconds), self._seconds, self._second)
         parts = [write_part(library, footage, roll) for roll in rolls]
         return {
             **_seen(reading.probe),
@@ -124,7 +125,7 @@ class ReadStage:
 
     def _reel(self, path: Path, library: Path, footage: str, facts: Probe, reel: Reel) -> dict[str, Any]:
         reading = read_reel(path, facts, reel, threads=self._threads)
-        roll = Roll()
+        roll = Roll(self._second)
         for frame in reading:
             roll.take(frame)
         part = write_part(library, footage, roll)
@@ -136,12 +137,13 @@ class ReadStage:
             "reason": facts.reason,
             "parts": [part],
             "reel": [reel.start, reel.end],
+            "second": self._second,
             "opening": reading.opening,
             "closing": reading.closing,
         }
 
 
-def _rolls(frames: Iterator[Frame], reels: list[Reel], seconds: float) -> Iterator[Roll]:
+def _rolls(frames: Iterator[Frame], reels: list[Reel], seconds: float, second: bool) -> Iterator[Roll]:
     """The whole source through taps that are new at each reel, as if each was read by itself."""
     starts = iter(reel.start for reel in reels[1:])
     following = next(starts, None)
@@ -156,7 +158,7 @@ def _rolls(frames: Iterator[Frame], reels: list[Reel], seconds: float) -> Iterat
             if over:
                 yield roll
                 roll, following = None, next(starts, None)
-        roll = roll or Roll()
+        roll = roll or Roll(second)
         roll.take(frame)
     if roll is not None:
         yield roll

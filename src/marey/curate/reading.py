@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from marey.catalog import Library, join_shards, new_shard, path_text, shard_name, text_path
+from marey.curate.asking import BYTES
 from marey.curate.budget import demand_room, needed_bytes
 from marey.curate.read import REEL_SECONDS, DivideStage, ReadStage
 from marey.engine import Result, Stage, stage_key
@@ -32,13 +33,21 @@ class Reader:
         divide: whether several workers stand ready to share a source.
         threads: of each worker.
         reel_seconds: how long a reel is, about.
+        second: whether the frames are kept that a second opinion on transitions sees.
     """
 
     def __init__(
-        self, library: Library, run: Run, *, divide: bool, threads: int, reel_seconds: float = REEL_SECONDS
+        self,
+        library: Library,
+        run: Run,
+        *,
+        divide: bool,
+        threads: int,
+        reel_seconds: float = REEL_SECONDS,
+        second: bool = False,
     ) -> None:
         self._library, self._run, self._divide = library, run, divide
-        self._threads, self._reel_seconds = threads, reel_seconds
+        self._threads, self._reel_seconds, self._second = threads, reel_seconds, second
 
     def read(self, chosen: Mapping[str, float | None]) -> int:
         """The one decode of each chosen footage that was not read yet, or not so much of it; returns how many it read.
@@ -61,7 +70,8 @@ class Reader:
                 continue
             # Of footage of which a part was read, the row has the frames of that part.
             frames = None if name in known else row["frames"]
-            needed += needed_bytes(row["fps"], known.get(name, row["seconds"]), chosen[name], frames)
+            more = BYTES if self._second else 0
+            needed += needed_bytes(row["fps"], known.get(name, row["seconds"]), chosen[name], frames, more)
             wholes.append(
                 {
                     "id": name,
@@ -83,9 +93,12 @@ class Reader:
             [reel for item in wholes if item["id"] in divided for reel in divided[item["id"]]]
             + [item for item in wholes if item["id"] not in divided]
         )
-        reels = {name: _Reels(self._library, name, [one["reel"] for one in parts]) for name, parts in divided.items()}
+        reels = {
+            name: _Reels(self._library, name, [one["reel"] for one in parts], self._second)
+            for name, parts in divided.items()
+        }
         items.skip = {f"{name}:{n}" for name, one in reels.items() for n in one.outs}
-        stage = ReadStage(self._threads, self._reel_seconds)
+        stage = ReadStage(self._threads, self._reel_seconds, self._second)
         again = set()
         for one in reels.values():
             again |= self._enter_if_whole(one)  # the last reel was done, and the run was killed then
@@ -104,6 +117,13 @@ class Reader:
         for result in self._run(stage, [item for item in wholes if item["id"] in again], "reading footage as a whole"):
             self._enter(result, chosen[result.id])
         return len(wholes)
+
+    def read_seconds(self) -> dict[str, float | None]:
+        """How much of each footage was read, in seconds; None: all of it."""
+        rows = self._library.rows(
+            "select item, out from ledger where stage = ? and status = 'ok'", stage_key(ReadStage())
+        )
+        return {row["item"]: json.loads(row["out"]).get("limit") for row in rows}
 
     def whole_seconds(self) -> dict[str, float]:
         """How long the footage is of which only a part was read: its own row tells of that part."""
@@ -209,7 +229,7 @@ class _Items(list[dict[str, Any]]):
 class _Reels:
     """The reels of one footage that are done, and those that an earlier run had done."""
 
-    def __init__(self, library: Library, name: str, reels: list[Reel]) -> None:
+    def __init__(self, library: Library, name: str, reels: list[Reel], second: bool) -> None:
         self.library, self.name, self.count = library, name, len(reels)
         self.outs: dict[int, dict[str, Any]] = {}
         self._seconds = 0.0
@@ -217,7 +237,8 @@ class _Reels:
             n = int(row["item"].rpartition(":")[2])
             out = json.loads(row["out"])
             there = all((library.path / out["parts"][0][kind]).is_file() for kind in ("trace", "stills"))
-            if n < len(reels) and out["reel"] == [reels[n].start, reels[n].end] and there:
+            same = n < len(reels) and out["reel"] == [reels[n].start, reels[n].end] and out.get("second") == second
+            if same and there:
                 self.outs[n] = out
                 self._seconds += row["seconds"] or 0.0
 

@@ -7,21 +7,26 @@ import numpy as np
 
 from marey.catalog import flatten, new_shard, shard_name, write_shard
 from marey.curate.album import StillsTap
-from marey.curate.taps import LightTap, MotionTap, Pass, SignatureTap
+from marey.curate.asking import ShotTap
+from marey.curate.taps import LightTap, MotionTap, Pass, SignatureTap, Tap
 from marey.media import Frame
 
 
 class Roll:
     """The taps of the pass, over one reel.
 
+    Args:
+        second: whether the frames are kept that a second opinion on transitions sees.
+
     Attributes:
         frames: how many were taken.
         first_pts, last_pts: times of the first and the last of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, second: bool = False) -> None:
         self._stills = StillsTap()
-        self._pass = Pass([SignatureTap(), MotionTap(), LightTap(), self._stills])
+        taps: list[Tap] = [SignatureTap(), MotionTap(), LightTap(), self._stills]
+        self._pass = Pass([*taps, ShotTap()] if second else taps)
         self.frames = 0
         self.first_pts = self.last_pts = 0
 
