@@ -136,11 +136,11 @@ def test_a_shot_too_dark_to_tell_is_told_by_the_others() -> None:
     dark = [still(barred(seed, sides, light=0.03)) for seed in (1, 2)]
     bright = [still(barred(seed, sides)) for seed in (3, 4)]
     assert bars(dark, HEIGHT, WIDTH) == (Bars(), False)
-    one, seen = bars(dark, HEIGHT, WIDTH, elsewhere=bright)
+    one, seen = bars(dark, HEIGHT, WIDTH, elsewhere=lambda: bright)
     assert seen
     assert near(one, sides)
     whole = [still(barred(seed, (0, 0, 0, 0))) for seed in (3, 4)]
-    assert bars(dark, HEIGHT, WIDTH, elsewhere=whole) == (Bars(), True)
+    assert bars(dark, HEIGHT, WIDTH, elsewhere=lambda: whole) == (Bars(), True)
 
 
 def test_a_white_frame_around_a_picture_is_no_black_bar() -> None:

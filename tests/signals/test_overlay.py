@@ -118,9 +118,11 @@ def test_of_shots_at_rest_the_rest_of_the_footage_tells() -> None:
     views = [panned(seed, count=1) for seed in range(10, 18)]
     marked = [painted(view, "word", 486, 16, 0.7) for view in views]
     elsewhere = [picture for view in marked[1:] for picture in view]
-    assert overlap(overlays(3 * marked[0], HEIGHT, WIDTH, elsewhere=elsewhere), "word", 486, 16) > 0.5
-    assert overlays(3 * views[0], HEIGHT, WIDTH, elsewhere=elsewhere) == []  # the others have it, this clip has not
-    assert overlays(3 * marked[0], HEIGHT, WIDTH, elsewhere=[one for view in views[1:] for one in view]) == []
+    assert overlap(overlays(3 * marked[0], HEIGHT, WIDTH, elsewhere=lambda: elsewhere), "word", 486, 16) > 0.5
+    assert (
+        overlays(3 * views[0], HEIGHT, WIDTH, elsewhere=lambda: elsewhere) == []
+    )  # the others have it, this clip has not
+    assert overlays(3 * marked[0], HEIGHT, WIDTH, elsewhere=lambda: [one for view in views[1:] for one in view]) == []
 
 
 def test_the_edges_of_bars_are_none() -> None:

@@ -19,6 +19,7 @@ from marey.catalog import Shard, text_path
 from marey.curate.album import still
 from marey.errors import MareyError
 from marey.media import walk
+from marey.signals.bars import Bars, bars
 from marey.signals.given import Given
 from marey.signals.loudness import HOP, RATE
 
@@ -145,6 +146,11 @@ class View:
         """Some stills of the rest of its footage as luma, of the same size, evenly spread over it: none to `ELSEWHERE`
         of them."""
         return self._album.outside(self.clip["start_frame"], self.clip["end_frame"])
+
+    @cached_property
+    def bars(self) -> tuple[Bars, bool]:
+        """The black bars around the clip's picture, and whether it is light enough to tell."""
+        return bars(self.looks, self.footage["height"], self.footage["width"], elsewhere=lambda: self.elsewhere)
 
     def array(self, kind: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         """The clip's array of a kind: the stored one, or else computed, once for all measures."""

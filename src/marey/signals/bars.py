@@ -6,7 +6,7 @@ stand in a bar. Black means nearly one dark tone, so that bars of 16, where a fi
 bars as well. A dark shot does not show where its picture ends: then other shots of the footage may.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,19 +42,23 @@ class Bars:
 
 
 def bars(
-    stills: Sequence[np.ndarray], height: int, width: int, *, elsewhere: Sequence[np.ndarray] = ()
+    stills: Sequence[np.ndarray],
+    height: int,
+    width: int,
+    *,
+    elsewhere: Callable[[], Sequence[np.ndarray]] = tuple,
 ) -> tuple[Bars, bool]:
     """The bars of a clip, and whether its picture (or its footage's) showed where it ends.
 
     Args:
         stills: of the clip, luma uint8 (H, W), all of one size.
         height, width: of the source as shown; the stills may be smaller. Edges are found to a fraction of their pixels.
-        elsewhere: stills of other clips of the same footage. They tell where a picture ends that is too dark to.
+        elsewhere: gives stills of other clips of the same footage. They tell where a picture ends that is too dark to.
     """
     peak = np.max(np.stack(stills), axis=0)
     ends, seen = _ends(peak)
-    others = [one for one in elsewhere if one.shape == peak.shape]
-    if not seen and others:
+    others = [] if seen else [one for one in elsewhere() if one.shape == peak.shape]
+    if others:
         ends, seen = _ends(np.max(np.stack([*others, peak]), axis=0))
     high, wide = peak.shape
     top, bottom = _pair(ends[0] / high, ends[1] / high)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from marey.curate.measure import Measure, Measured, View
-from marey.signals.bars import ALONE, DARKEST, LIGHT, UNEVEN, WIDEST, bars
+from marey.signals.bars import ALONE, DARKEST, LIGHT, UNEVEN, WIDEST
 
 
 class Crop(Measure):
@@ -23,6 +23,6 @@ class Crop(Measure):
         """0 to 1; the data has the lines to take off at the top, bottom, left and right, even numbers of pixels of the
         source as shown."""
         height, width = view.footage["height"], view.footage["width"]
-        found, seen = bars(view.looks, height, width, elsewhere=view.elsewhere)
+        found, seen = view.bars
         reason = "" if seen else "it is too dark to show where its picture ends, and so is the rest of its footage"
         return Measured(found.share(height, width), [found.top, found.bottom, found.left, found.right], reason)

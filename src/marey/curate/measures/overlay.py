@@ -5,7 +5,6 @@ from dataclasses import astuple
 from typing import Any, ClassVar
 
 from marey.curate.measure import Measure, Measured, View
-from marey.signals.bars import bars
 from marey.signals.overlay import DIFFERENT, EDGE, LONG_SIDE, PICTURES, SAME, overlays, share
 
 
@@ -25,9 +24,9 @@ class Overlay(Measure):
         """0 to 1; the data has the boxes as x, y, width and height in pixels of the source as shown. None where nothing
         could stand out: nothing moves, and the rest of the footage looks the same."""
         height, width = view.footage["height"], view.footage["width"]
-        black, _ = bars(view.looks, height, width, elsewhere=view.elsewhere)
+        black, _ = view.bars
         inside = (black.top / height, black.bottom / height, black.left / width, black.right / width)
-        found = overlays(view.looks, height, width, elsewhere=view.elsewhere, inside=inside)
+        found = overlays(view.looks, height, width, elsewhere=lambda: view.elsewhere, inside=inside)
         if found is None:
             return Measured(None, reason="too little moves to tell what is laid over it")
         return Measured(share(found, height, width), [list(astuple(box)) for box in found])
