@@ -174,10 +174,10 @@ class Select(Section):
     """Let clips pass whose signal could not be computed; otherwise that is an error."""
     duplicates: Literal["keep", "drop"] = "drop"
     """Drop: of each group of near-duplicates only the sharpest clip stays."""
-    captions: dict[str, float] = {"image": 0.5, "video": 0.25, "merged": 0.25}
-    """Captioner to how often its caption is to be trained on, as in the paper; stored with the selection. Those that a
-    clip lacks give their share to the others; a clip with none of them has its caption from `file`, else from `facts`.
-    """
+    captions: dict[str, float] = {"image": 0.5, "video": 0.25, "merged": 0.25, "file": 1.0}
+    """Captioner to how often its caption is to be trained on, as in the paper; stored with the selection. A person's
+    words (`file`), which few clips have, count as much as the three together. Those that a clip lacks give their share
+    to the others; a clip with none of them has its caption from `facts`."""
 
     @model_validator(mode="before")
     @classmethod

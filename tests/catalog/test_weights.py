@@ -12,7 +12,7 @@ PAPER = {"image": 0.5, "video": 0.25, "merged": 0.25}
 
 
 def test_the_default_is_the_papers():
-    assert Recipe.of({}).select.captions == PAPER
+    assert Recipe.of({}).select.captions == PAPER | {"file": 1.0}  # a person's words weigh as much as all of them
     with pytest.raises(MareyError, match=r"captions\.image is -1"):
         Recipe.of({"select": {"captions": {"image": -1}}})
 

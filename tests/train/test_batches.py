@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marey.train.batches import choose, draw, noise, permutation, seed_of, spread, stream
+from marey.train.batches import choose, draw, draw_caption, noise, permutation, seed_of, spread, stream
 
 LAW = {"p_mean": 0.7, "p_std": 1.6, "drop": 0.1, "augmentation_mean": -3.0, "augmentation_std": 0.5}
 
@@ -97,3 +97,15 @@ def test_spread_is_even(count, most):
         assert not gaps or max(gaps) - min(gaps) <= 1
         assert taken[0] <= count / most
         assert count - 1 - taken[-1] <= count / most
+
+
+def test_captions_are_drawn_by_their_shares_and_by_their_keys_alone():
+    captions = (("image", 0.5), ("video", 0.25), ("merged", 0.25))
+    drawn = [draw_caption(captions, 7, "image", step, "caption", "clip") for step in range(4000)]
+    assert drawn == [draw_caption(captions, 7, "image", step, "caption", "clip") for step in range(4000)]
+    for text, share in captions:
+        assert drawn.count(text) / 4000 == pytest.approx(share, abs=0.03)
+    assert drawn != [draw_caption(captions, 8, "image", step, "caption", "clip") for step in range(4000)]
+    assert drawn != [draw_caption(captions, 7, "image", step, "caption", "other") for step in range(4000)]
+    assert draw_caption((), 7) == ""
+    assert draw_caption((("only", 1.0),), 7) == "only"

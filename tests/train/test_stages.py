@@ -1,6 +1,7 @@
 """What the stages train, see, drop and leave alone."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.inflate import inflate
 from marey.network.unet import fresh, is_temporal
 from marey.train.autoencoder import load_autoencoder
+from marey.train.batches import choose
 from marey.train.loop import Pace, fit
 from marey.train.pixels import stacked, to_unit
 from marey.train.stages import Encoded, ImageNetwork, ImageTask, VideoNetwork, VideoTask, best
@@ -188,6 +190,34 @@ def test_captions_are_dropped_to_zeros(data, monkeypatch):
     network(**batch)
     assert [bool(part.any()) for part in given["context"]] == [True, False, False, True]
     assert given["image_only"].tolist() == [[1.0]] * 4
+
+
+def test_captions_are_drawn_by_clip_seed_and_step(data):
+    shares = (("image", 0.5), ("video", 0.25), ("merged", 0.25))
+    several = replace(data, training=tuple(replace(window, captions=shares) for window in data.training))
+    settings = STAGE.model_copy(update={"batch": len(several.training)})
+
+    def said(seed: int, step: int, encoded: Encoded = several) -> dict[str, set[tuple[int, ...]]]:
+        """By clip the tokens of its captions in one step."""
+        network = image_network()
+        network.text_embedder.tokenize = lambda texts: torch.tensor([[len(text)] for text in texts])  # image: 5, ...
+        task = ImageTask(encoded, settings, network, seed)
+        tokens = task.batch(step)["tokens"].tolist()
+        chosen = choose(len(encoded.training), settings.batch, seed, "image", step)
+        found: dict[str, set[tuple[int, ...]]] = {}
+        for n, token in zip(chosen, tokens, strict=True):
+            found.setdefault(encoded.training[n].clip, set()).add(tuple(token))
+        return found
+
+    first = said(0, 0)
+    assert all(len(tokens) == 1 for tokens in first.values())  # all windows of a clip say the same
+    assert first == said(0, 0)
+    turned = replace(several, training=several.training[::-1])
+    assert said(0, 0, turned) == first  # by clip, wherever it stands
+    drawn = {token for step in range(12) for tokens in said(0, step).values() for token in tokens}
+    assert drawn == {(5,), (6,)}
+    assert any(said(0, step) != first for step in range(1, 6))
+    assert any(said(seed, 0) != first for seed in range(1, 6))
 
 
 def test_a_loss_is_that_of_its_own_clip(data, autoencoder):

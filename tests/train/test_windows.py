@@ -1,5 +1,6 @@
 """Which frames of which clip, for training or held out."""
 
+import json
 from fractions import Fraction
 
 import pytest
@@ -117,3 +118,30 @@ def test_an_unknown_selection_names_those_that_are_there(tmp_path):
         pytest.raises(MareyError, match="no selection 'other': one of chosen"),
     ):
         plan(library, SETTINGS, "other", seed=0)
+
+
+def test_a_window_has_all_captions_that_the_selection_weighs(tmp_path):
+    def captions(weights):
+        made.choose(library, ["v0", "v1", "v2", "v3", "v4", "v5"])
+        rules = {"dropped": {}, "thresholds": {}, "matrix": {}, "alone": {}, "captions": weights}
+        library.put("selections", [{"name": "chosen", "rules": rules}])
+        return {window.clip: window for window in plan(library, SETTINGS, "chosen", seed=0).windows}
+
+    with made.library(tmp_path, videos=6, photos=0) as library:
+        for column in ("image", "video", "merged"):
+            library.put("captions", [{"clip": "v0", "captioner": column, "version": "1", "text": column}])
+            library.put("captions", [{"clip": "v1", "captioner": column, "version": "1", "text": column}])
+        library.put("captions", [{"clip": "v1", "captioner": "merged", "version": "1", "text": "", "status": "failed"}])
+        paper = captions({"image": 0.5, "video": 0.25, "merged": 0.25, "file": 1.0})
+        assert dict(paper["v0"].captions) == pytest.approx(
+            {"a disc of colour 0": 0.5, "image": 0.25, "video": 0.125, "merged": 0.125}
+        )
+        assert paper["v0"].caption == "a disc of colour 0"
+        assert dict(paper["v1"].captions) == pytest.approx({"image": 2 / 3, "video": 1 / 3})
+        assert paper["v1"].caption == "image"
+        assert paper["v2"].captions == (("a clip", 1.0),)  # facts, where there is nothing else
+        assert captions({"video": 1.0})["v0"].captions == (("video", 1.0),)
+        row = json.loads(json.dumps(paper["v0"].info()))
+        assert Window.of(paper["v0"].id, row) == paper["v0"]
+        del row["captions"]
+        assert Window.of("v0:0", row).captions == (("a disc of colour 0", 1.0),)

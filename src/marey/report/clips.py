@@ -143,7 +143,8 @@ def cards(
     captions = {
         row["clip"]: row["text"]
         for row in library.rows(
-            "select clip, captioner, text from captions where status = 'ok' order by captioner = 'file'"
+            "select clip, captioner, text from captions where status = 'ok' "
+            "order by captioner = 'file', captioner = 'merged', captioner = 'facts', captioner"
         )
     }
     clock = _clock(library)

@@ -97,6 +97,16 @@ def draw(
     )
 
 
+def draw_caption(captions: Sequence[tuple[str, float]], *key: int | str) -> str:
+    """One of several captions, each by its share (1 in all), as the key decides; "" of none."""
+    at = seed_of(*key) / 2**63
+    for text, share in captions:
+        at -= share
+        if at < 0:
+            return text
+    return captions[-1][0] if captions else ""
+
+
 def noise(shape: Sequence[int], *key: int | str) -> torch.Tensor:
     """Standard normal noise that the key alone decides."""
     return torch.randn(tuple(shape), generator=stream(*key))

@@ -24,7 +24,7 @@ from marey.network.autoencoder import Autoencoder, draw
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.unet import SpatioTemporalUNet
 from marey.train import batches
-from marey.train.batches import choose, noise, spread
+from marey.train.batches import choose, draw_caption, noise, spread
 from marey.train.loop import Batch
 from marey.train.pixels import stacked, to_unit
 from marey.train.windows import Window
@@ -163,8 +163,10 @@ class ImageTask:
         chosen = _chosen(self._data.training, self._settings, self._seed, self.name, step)
         frames = [min(int(u * len(w.pts)), len(w.pts) - 1) for u, w in zip(draws.uniform, chosen, strict=True)]
         key = (self._seed, self.name, step)
+        # By clip, not by place in the batch: all windows of a clip say the same in one step.
+        captions = [draw_caption(w.captions, *key, "caption", w.clip) for w in chosen]
         return {
-            **self._pictures(chosen, frames, "posterior", *key),
+            **self._pictures(chosen, frames, captions, "posterior", *key),
             "noise": noise(self._shape(chosen), *key, "noise"),
             "sigma": draws.sigma,
             "keep_token": draws.keep_token,
@@ -179,14 +181,16 @@ class ImageTask:
 
         def fixed(windows: Sequence[Window]) -> Batch:
             return {
-                **self._pictures(windows, [0] * len(windows)),
+                **self._pictures(windows, [0] * len(windows), [window.caption for window in windows]),
                 "noise": torch.stack([noise(self._shape([w])[1:], self._seed, "heldout", w.id) for w in windows]),
                 "keep_token": torch.full((len(windows),), keep_token),
             }
 
         return _judge(losses, self._data.judged, fixed, self._settings.batch)
 
-    def _pictures(self, windows: Sequence[Window], frames: Sequence[int], *key: int | str) -> Batch:
+    def _pictures(
+        self, windows: Sequence[Window], frames: Sequence[int], captions: Sequence[str], *key: int | str
+    ) -> Batch:
         """Latents (B, 1, C, h, w), scaled: drawn where there is a key, the mean where there is none; and captions."""
         pictures = []
         for window, frame in zip(windows, frames, strict=True):
@@ -196,7 +200,7 @@ class ImageTask:
         latents = draw(mean, logvar, noise(mean.shape, *key)) if key else mean
         return {
             "latents": latents * self._data.scale,
-            "tokens": self.module.text_embedder.tokenize([window.caption for window in windows]),
+            "tokens": self.module.text_embedder.tokenize(captions),
         }
 
     def _shape(self, windows: Sequence[Window]) -> tuple[int, ...]:

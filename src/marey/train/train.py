@@ -29,7 +29,7 @@ from marey.train.stages import Encoded, ImageNetwork, ImageTask, VideoNetwork, V
 from marey.train.windows import Window, encoded, fingerprint
 
 STAGES = ("image", "video", "finetune")
-VERSION = 1
+VERSION = 2
 """Changes whenever the same data and settings would give another model."""
 
 
@@ -145,7 +145,7 @@ class _Work:
         """The image stage, and its averaged weights."""
         network = self.settings.network
         embedder = TextEmbedder.build(
-            sorted({window.caption for window in data.training}),
+            sorted({text for window in data.training for text, _ in window.captions} | {""}),
             network.context,
             tokens=network.text_tokens,
             seed=seed_of(self.seed, "text embedder"),

@@ -16,12 +16,19 @@ from typing import Any
 import numpy as np
 
 from marey import recipe
-from marey.catalog import UNKNOWN_MOTION, Library, groups, read_selection, split, text_path
+from marey.catalog import (
+    UNKNOWN_MOTION,
+    Library,
+    caption_weights,
+    groups,
+    heaviest_caption,
+    read_selection,
+    split,
+    text_path,
+)
 from marey.errors import MareyError
 from marey.media.probe import probe
 from marey.train.batches import spread
-
-_CAPTIONERS = ("file", "facts")
 
 
 @dataclass(frozen=True)
@@ -47,20 +54,25 @@ class Window:
     split: str
     """train | heldout"""
     caption: str
+    """The one with the largest share, which held-out windows are judged with."""
     photo: bool
     size: int
     """Height and width of the stored frames."""
+    captions: tuple[tuple[str, float], ...] = ()
+    """All that training draws from, each with its share; 1 in all, and none of a clip without captions."""
 
     def info(self) -> dict[str, Any]:
         """As the catalog's table `tensors` holds it."""
         table = asdict(self)
         del table["id"]
-        return {**table, "pts": list(self.pts)}
+        return {**table, "pts": list(self.pts), "captions": [list(pair) for pair in self.captions]}
 
     @classmethod
     def of(cls, item: str, info: Mapping[str, Any]) -> "Window":
         """A window from its row in the table `tensors`."""
-        return cls(id=item, **{**info, "pts": tuple(info["pts"])})
+        alone = [(info["caption"], 1.0)] if info["caption"] else []  # windows of an older Marey have but one
+        captions = tuple((str(text), float(share)) for text, share in info.get("captions", alone))
+        return cls(id=item, **{**info, "pts": tuple(info["pts"]), "captions": captions})
 
     @property
     def heldout(self) -> bool:
@@ -112,8 +124,9 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
     )
     group_of = groups(library, names)
     motion = {clip: _motion(rows) for clip, rows in library.signals(names).items()}
-    buckets = read_selection(library, selection).motion_bucket
-    captions = _captions(library, names)
+    told = read_selection(library, selection)
+    buckets = told.motion_bucket
+    captions = _captions(library, names, told.captions)
 
     windows: list[Window] = []
     unreadable: dict[str, str] = {}
@@ -142,9 +155,10 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
                         motion=motion[name],
                         motion_bucket=0 if photo else buckets.get(name, UNKNOWN_MOTION),
                         split=sides[name],
-                        caption=captions.get(name, ""),
+                        caption=captions[name][0],
                         photo=photo,
                         size=settings.size,
+                        captions=captions[name][1],
                     )
                 )
         except (MareyError, IndexError, ValueError, ZeroDivisionError) as error:
@@ -249,12 +263,17 @@ def _motion(signals: Mapping[str, Mapping[str, Any]]) -> float | None:
     return float(row["value"]) if row and row["status"] == "ok" and row["value"] is not None else None
 
 
-def _captions(library: Library, clips: Sequence[str]) -> dict[str, str]:
-    """One caption a clip: that of a person (`x.txt`) before that made from facts, before any other."""
-    wanted, found = set(clips), {}
-    ranks: dict[str, int] = {}
+def _captions(
+    library: Library, clips: Sequence[str], weights: Mapping[str, float]
+) -> dict[str, tuple[str, tuple[tuple[str, float], ...]]]:
+    """By clip the heaviest of its captions, and all that have a share, by the selection's weights."""
+    texts: dict[str, dict[str, str]] = {clip: {} for clip in clips}
     for row in library.rows("select clip, captioner, text from captions where status = 'ok' order by clip, captioner"):
-        rank = _CAPTIONERS.index(row["captioner"]) if row["captioner"] in _CAPTIONERS else len(_CAPTIONERS)
-        if row["clip"] in wanted and row["text"] and rank < ranks.get(row["clip"], len(_CAPTIONERS) + 1):
-            found[row["clip"]], ranks[row["clip"]] = row["text"], rank
+        if row["clip"] in texts:
+            texts[row["clip"]][row["captioner"]] = row["text"]
+    found = {}
+    for clip, said in texts.items():
+        shares = caption_weights(said, weights)
+        heaviest = heaviest_caption(shares)
+        found[clip] = said.get(heaviest or "", ""), tuple((said[name], share) for name, share in shares.items())
     return found

@@ -10,127 +10,21 @@ from collections.abc import Sequence
 
 LEAST = 0.5
 """The share of a source's words that the sentence keeps."""
-_EMPTY = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "but",
-        "with",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "to",
-        "as",
-        "into",
-        "while",
-        "which",
-        "that",
-        "this",
-        "these",
-        "those",
-        "it",
-        "its",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "has",
-        "have",
-        "had",
-        "there",
-        "here",
-        "where",
-        "when",
-        "who",
-        "whose",
-        "also",
-        "both",
-        "each",
-        "some",
-        "then",
-        "than",
-        "so",
-        "s",
-        "shows",
-        "show",
-        "showing",
-        "shown",
-        "seen",
-        "see",
-        "captures",
-        "captured",
-        "features",
-        "featuring",
-        "depicts",
-        "video",
-        "clip",
-        "picture",
-        "image",
-        "photograph",
-        "photo",
-        "footage",
-        "scene",
-        "frame",
-        "shot",
-        "sentence",
-        "caption",
-    ]
+_SAY_NOTHING = (
+    "a an the and or but with of in on at by for from to as into while which that this these those it its "
+    "is are was were be been being has have had there here where when who whose also both each some then "
+    "than so s shows show showing shown seen see captures captured features featuring depicts video clip "
+    "picture image photograph photo footage scene frame shot sentence caption"
 )
-_DENIALS = frozenset(
-    [
-        "no",
-        "not",
-        "nothing",
-        "never",
-        "none",
-        "without",
-        "hardly",
-        "nor",
-        "neither",
-        "nobody",
-        "almost",
-        "little",
-        "few",
-    ]
+_EMPTY = frozenset(_SAY_NOTHING.split())
+_DENY = "no not nothing never none without hardly nor neither nobody almost little few"
+_DENIALS = frozenset(_DENY.split())
+_COUNT = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
 )
-_NUMBERS = {
-    word: str(n)
-    for n, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"hundred": "100", "thousand": "1000", "dozen": "12", "pair": "2", "couple": "2"}
+_NUMBERS = {word: str(n) for n, word in enumerate(_COUNT.split())}
+_NUMBERS |= {"hundred": "100", "thousand": "1000", "dozen": "12", "pair": "2", "couple": "2"}
 _WORDS = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 
 
