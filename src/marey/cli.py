@@ -73,6 +73,7 @@ def curate(
     out: Annotated[Path, typer.Option(help="The library's folder.")] = Path("library"),
     recipe: RecipeName = "",
     workers: Annotated[int | None, typer.Option(help="Guarded processes that read; 0: this one.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed, changed or not.")] = False,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
@@ -87,6 +88,7 @@ def curate(
             footage_settings=settings.footage,
             settings=settings.curate,
             workers=settings.workers if workers is None else workers,
+            retry=retry,
             progress=progress,
         )
     _say(summary, as_json, str(summary))

@@ -17,17 +17,18 @@ from marey.catalog import Library, path_text
 from marey.curate import asking, second
 from marey.curate import clips as cutting
 from marey.curate import transitions as detection
+from marey.curate.again import forgive, is_settled, passed_over
 from marey.curate.budget import within
 from marey.curate.captioners import captioners
 from marey.curate.captioning import tell, troubles
 from marey.curate.duplicates import group_duplicates
 from marey.curate.measuring import measure_clips
 from marey.curate.present import settle
-from marey.curate.read import ProbeStage
+from marey.curate.read import ProbeStage, ReadStage
 from marey.curate.reading import Reader, stills_of
 from marey.curate.scan import Found, Sidecars, scan
 from marey.curate.summary import Summary, summarise
-from marey.engine import Result, run
+from marey.engine import Result, run, stage_key
 from marey.errors import MareyError
 from marey.progress import Progress, silent
 from marey.recipe import Curate, Footage
@@ -42,6 +43,7 @@ def curate(
     footage_settings: Footage | None = None,
     settings: Curate | None = None,
     workers: int = 2,
+    retry: bool = False,
     progress: Progress = silent,
 ) -> Summary:
     """Curate the folder `footage` into the library `out`, which is made if it is not there.
@@ -51,6 +53,7 @@ def curate(
     Args:
         footage_settings: budgets; the default reads everything.
         workers: guarded processes that read; 0 reads in this process, unguarded.
+        retry: try everything again that failed, also what would fail the same way; see `again`.
 
     Raises:
         MareyError: there is no such folder, no usable footage in it, no room on the disk, or another process writes to
@@ -66,6 +69,7 @@ def curate(
         weights()  # better said before footage is read than after
     with Library.open(out, create=True) as library:
         work = _Work(library, budget, settings, given, workers, progress)
+        forgive(library, settings.file_timeout_seconds, everything=retry)
         found = scan(place, leave=out)
         work.probe(found)
         settle(library, found, place, work.sidecars)
@@ -77,9 +81,10 @@ def curate(
         work.tell()
         work.measure(of_captions=True)
         group_duplicates(library)
+        work.tell_of_failures(found)
         if library.one("select 1 from clips where status = 'ok'") is None:
             raise MareyError(_nothing(library, place, len(found)))
-        notes = [*work.sidecars.notes, *troubles(library)]
+        notes = [*work.notes, *troubles(library)]
         return summarise(library, work.did, dict(sorted(work.measured.items())), left_out, notes, work.told)
 
 
@@ -98,9 +103,11 @@ class _Work:
         self.library, self.budget, self.settings, self.given = library, budget, settings, given
         self.workers, self.progress = workers, progress
         self.sidecars = Sidecars()
+        self.notes = self.sidecars.notes
         self.did = {"probed": 0, "read": 0, "cut": 0, "measured": 0, "told": 0}
         self.measured: Counter[str] = Counter()
         self.told: dict[str, int] = {}
+        self._tried: set[str] = set()  # inputs that were looked at, footage that was read
         self._chosen: dict[str, float | None] = {}  # footage to the seconds that are read of it; None: all
         self._threads = 1 if workers else (os.cpu_count() or 1)
         self._second = settings.transitions.second != "none"
@@ -132,12 +139,15 @@ class _Work:
         forgotten = self.library.forgotten()
         for result in self.run(ProbeStage(), fresh, "looking at files", self.settings.file_timeout_seconds):
             self.did["probed"] += 1
+            self._tried.add(result.id)
+            size, mtime_ns = sizes[result.id]
             with self.library.transaction():
                 if result.status != "ok":
-                    self._input(result.id, *sizes[result.id], None, result.status, "probe", result.error)
+                    size = None if result.again else size
+                    self._input(result.id, size, mtime_ns, None, result.status, "probe", result.error)
                 elif result.out["footage"] in forgotten:
                     reason = f"forgotten on {forgotten[result.out['footage']]}"
-                    self._input(result.id, *sizes[result.id], None, "rejected", "probe", reason)
+                    self._input(result.id, size, mtime_ns, None, "rejected", "probe", reason)
                 else:
                     self._footage(result)
 
@@ -180,7 +190,9 @@ class _Work:
 
     def read(self) -> None:
         """The one decode of each footage that was not read yet, or not so much of it."""
-        self.did["read"] = self._reader.read(self._chosen)
+        read = self._reader.read(self._chosen)
+        self._tried |= read
+        self.did["read"] = len(read)
 
     def ask(self) -> None:
         """The second opinion on transitions, where it is wanted and not there. What gets none goes without, and the
@@ -229,6 +241,13 @@ class _Work:
         needed = asking.SECONDS_A_FRAME * max((item["frames"] or 0 for item in items), default=0)
         return self.run(stage, items, what, max(self.settings.file_timeout_seconds, needed))
 
+    def tell_of_failures(self, found: list[Found]) -> None:
+        """Note how many inputs failed before and were left at that."""
+        here = [path_text(one.path) for one in found]
+        if count := passed_over(self.library, here, self._tried):
+            were = "1 input that failed before has" if count == 1 else f"{count} inputs that failed before have"
+            self.notes.append(f"{were} not changed, nor has what reads them: --retry would try again")
+
     def _batches(self, stage: Any, items: list[dict[str, Any]], what: str) -> Iterable[Result]:
         return self.run(stage, items, what, self.settings.file_timeout_seconds)
 
@@ -249,6 +268,9 @@ class _Work:
         name, facts, size = result.out["footage"], dict(result.out["facts"]), result.out["size"]
         note = facts.pop("reason")
         self._input(result.id, size, result.out["mtime_ns"], name, "ok", "probe", note)
+        done = self.library.one("select * from ledger where item = ? and stage = ?", name, stage_key(ReadStage()))
+        if done is not None and is_settled(done):  # another name of something that was no use then
+            self._input(result.id, size, result.out["mtime_ns"], name, done["status"], "read", done["reason"])
         if self.library.one("select 1 from footage where id = ?", name) is None:
             status = {"status": "ok", "stage": "probe", "reason": note}
             self.library.put("footage", [{"id": name, **facts, "path": result.id, "bytes": size, **status}])
@@ -293,10 +315,10 @@ class _Work:
 
 
 def _known(row: dict[str, Any] | None, one: Found) -> bool:
-    """Whether a path was looked at as it is now. What failed, or was not there for a time, is looked at again."""
+    """Whether a path was looked at as it is now. What was not there for a time is looked at again."""
     if row is None or (row["size"], row["mtime_ns"]) != (one.size, one.mtime_ns):
         return False
-    return row["status"] == "rejected" or (row["footage"] is not None and row["stage"] != "scan")
+    return row["status"] == "rejected" or row["stage"] != "scan"
 
 
 def _nothing(library: Library, place: Path, looked_at: int) -> str:

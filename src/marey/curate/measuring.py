@@ -247,8 +247,10 @@ def _enter(library: Library, item: dict[str, Any], result: Result, measures: lis
         rows, tensors = result.out["rows"], result.out["tensors"]
     else:
         named = {measure.name: measure for measure in measures}
+        # Without a version a value counts as not there: the next run tries again.
+        told = {"status": "failed", "reason": result.error} | ({"version": ""} if result.again else {})
         rows = [
-            {**blank(named[name], one["clip"]["id"], one["captions"]), "status": "failed", "reason": result.error}
+            {**blank(named[name], one["clip"]["id"], one["captions"]), **told}
             for one in item["clips"]
             for name in one["todo"]
         ]

@@ -77,7 +77,7 @@ def _lose(library: Library, footage: str) -> None:
 def _find_again(library: Library, footage: str) -> None:
     done = library.one("select * from ledger where item = ? and stage = ?", footage, stage_key(ReadStage()))
     row = {"id": footage, "status": "ok", "stage": "probe", "reason": ""}
-    if done is not None and done["status"] != "failed":
+    if done is not None:
         reason = done["reason"] or json.loads(done["out"]).get("reason", "")
         row |= {"status": done["status"], "stage": "read", "reason": reason}
     library.put("footage", [row])

@@ -40,12 +40,10 @@ class ProbeStage:
             before = path.stat()
             content = content_id(path)
             after = path.stat()
-        except Unusable as error:
-            raise Unusable(error.status, error.reason) from error
-        except OSError as error:
-            raise Unusable("failed", f"it vanished or cannot be read: {error.strerror}".lower()) from error
+        except (Unusable, OSError) as error:
+            raise _explained(error) from error
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise Unusable("failed", "it changed while it was being read: run again")
+            raise _changed()
         return {"footage": content, "size": after.st_size, "mtime_ns": after.st_mtime_ns, "facts": _columns(facts)}
 
 
@@ -100,13 +98,12 @@ class ReadStage:
                 out = self._reel(path, library, item["footage"], item["facts"], item["reel"])
             else:
                 out = self._whole(path, library, item["footage"], item["limit"])
-            now = path.stat()
-        except Unusable as error:
-            raise Unusable(error.status, error.reason) from error
-        except OSError as error:
-            raise Unusable("failed", f"it vanished or cannot be read: {error.strerror}".lower()) from error
-        if (now.st_size, now.st_mtime_ns) != (item["size"], item["mtime_ns"]):
-            raise Unusable("failed", "it changed while it was being read: run again")
+            same = _is_same(path, item)
+        except (Unusable, OSError) as error:
+            # What is said of a file that is another one by now does not hold of the one that was to be read.
+            raise (_explained(error) if not path.exists() or _is_same(path, item) else _changed()) from error
+        if not same:
+            raise _changed()
         return out
 
     def _whole(self, path: Path, library: Path, footage: str, limit: float | None) -> dict[str, Any]:
@@ -162,6 +159,22 @@ def _rolls(frames: Iterator[Frame], reels: list[Reel], seconds: float, second: b
         roll.take(frame)
     if roll is not None:
         yield roll
+
+
+def _explained(error: Unusable | OSError) -> Unusable:
+    """An error as it is entered: without the name of the file."""
+    if isinstance(error, Unusable):
+        return Unusable(error.status, error.reason, again=error.again)
+    return Unusable("failed", f"it vanished or cannot be read: {error.strerror or error}".lower(), again=True)
+
+
+def _changed() -> Unusable:
+    return Unusable("failed", "it changed while it was being read: run again", again=True)
+
+
+def _is_same(path: Path, item: dict[str, Any]) -> bool:
+    now = path.stat()
+    return bool((now.st_size, now.st_mtime_ns) == (item["size"], item["mtime_ns"]))
 
 
 def _columns(facts: Probe) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from marey.catalog import Library, join_shards, new_shard, path_text, shard_name, text_path
+from marey.curate.again import entered, is_settled
 from marey.curate.asking import BYTES
 from marey.curate.budget import demand_room, needed_bytes
 from marey.curate.read import REEL_SECONDS, DivideStage, ReadStage
@@ -49,8 +50,8 @@ class Reader:
         self._library, self._run, self._divide = library, run, divide
         self._threads, self._reel_seconds, self._second = threads, reel_seconds, second
 
-    def read(self, chosen: Mapping[str, float | None]) -> int:
-        """The one decode of each chosen footage that was not read yet, or not so much of it; returns how many it read.
+    def read(self, chosen: Mapping[str, float | None]) -> set[str]:
+        """The one decode of each chosen footage that was not read yet, or not so much of it; returns which it read.
 
         Args:
             chosen: seconds to read by footage; None: all of it.
@@ -116,7 +117,7 @@ class Reader:
             reels[name].drop()
         for result in self._run(stage, [item for item in wholes if item["id"] in again], "reading footage as a whole"):
             self._enter(result, chosen[result.id])
-        return len(wholes)
+        return {item["id"] for item in wholes}
 
     def read_seconds(self) -> dict[str, float | None]:
         """How much of each footage was read, in seconds; None: all of it."""
@@ -157,10 +158,10 @@ class Reader:
 
     def _was_read(self, footage: str, limit: float | None) -> bool:
         row = self._library.one("select * from ledger where item = ? and stage = ?", footage, stage_key(ReadStage()))
-        if row is None or row["status"] == "failed":
-            return False
+        if row is None or row["status"] != "ok":
+            return is_settled(row)
         had = json.loads(row["out"]).get("limit")
-        return row["status"] == "rejected" or had is None or (limit is not None and limit <= had)
+        return had is None or (limit is not None and limit <= had)
 
     def _enter_if_whole(self, reels: "_Reels") -> set[str]:
         """Enter a footage whose reels are all there; returns its name if they do not agree."""
@@ -198,6 +199,7 @@ class Reader:
                 result = Result(name, kept, seconds=result.seconds)
             else:
                 row = {"id": name, "status": result.status, "stage": "read", "reason": result.error}
+                result = entered(result)
             _delete_reels(library, name)
             library.put("footage", [row])
             for one in library.rows("select path from inputs where footage = ?", name):

@@ -38,7 +38,6 @@ class Summary:
         def counted(counts: dict[str, int]) -> str:
             return ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "none"
 
-        did = {name: n for name, n in self.did.items() if n}
         ratio = f"{self.decoded / self.source_frames:.2f}" if self.source_frames else "-"
         lines = [
             f"inputs       {counted(self.inputs)}",
@@ -46,8 +45,12 @@ class Summary:
             f"transitions  {counted(self.transitions)}",
             f"clips        {counted(self.clips)}",
             f"decoded      {self.decoded} frames of {self.source_frames} ({ratio} a frame)",
-            f"this run     {counted(did) if did else 'nothing to do'}",
+            f"this run     {_done(self.did)}",
         ]
+        if self.measured:
+            lines.append(f"measured     {_measured(self.measured)}")
+        if self.told:
+            lines.append(f"captions     {_measured(self.told)}")
         lines += [f"  {row['status']:<9} {row['path']}: {row['reason']}" for row in self.unusable[:20]]
         if len(self.unusable) > 20:
             lines.append(f"  ... and {len(self.unusable) - 20} more, all in the catalog")
@@ -57,6 +60,51 @@ class Summary:
                 f"{self.left_out['photos']} photographs, over the budget. For all of it: {self.left_out['command']}"
             )
         return "\n".join(lines + [f"note         {note}" for note in self.notes])
+
+
+def _done(did: dict[str, int]) -> str:
+    """What a run did, but for the signals, in words."""
+
+    def some(name: str, thing: str) -> str:
+        n = did.get(name, 0)
+        return f"{n} {thing}" + ("s" if n > 1 else "") if n else ""
+
+    looked, read, cut, told = (
+        some("probed", "file"),
+        some("read", "source"),
+        some("cut", "source"),
+        some("told", "caption"),
+    )
+    said = [
+        looked and f"looked at {looked} (new, changed or tried again)",
+        read and f"read {read}",
+        cut and f"cut {cut} into clips",
+        told and f"wrote {told}",
+    ]
+    return ", ".join(part for part in said if part) or ("only measured" if did.get("measured") else "nothing to do")
+
+
+def _measured(counts: dict[str, int]) -> str:
+    """Which signals were computed of how many clips: those of equally many together."""
+    groups: dict[int, list[str]] = {}
+    for name, n in sorted(counts.items()):
+        groups.setdefault(n, []).append(name)
+    return "; ".join(f"{', '.join(names)} of {_clips(n)}" for n, names in sorted(groups.items(), reverse=True))
+
+
+def _clips(n: int) -> str:
+    return "1 clip" if n == 1 else f"{n} clips"
+
+
+def _unmeasured(library: Library) -> list[str]:
+    """Which signals are not there, of how many clips, and why."""
+    rows = library.rows(
+        "select signals.name, signals.status, signals.reason, count(*) n from signals "
+        "join clips on clips.id = signals.clip where clips.status = 'ok' and signals.status != 'ok' "
+        "group by 1, 2, 3 order by 1, 4 desc, 3"
+    )
+    said = [f"{row['name']} of {_clips(row['n'])} is {row['status']}: {row['reason']}" for row in rows]
+    return said[:10] + ([f"and {len(said) - 10} more such reasons, all in the catalog"] if len(said) > 10 else [])
 
 
 def summarise(
@@ -90,6 +138,6 @@ def summarise(
         did=did,
         measured=measured,
         left_out=left_out,
-        notes=notes,
+        notes=[*notes, *_unmeasured(library)],
         told=told,
     )
