@@ -182,7 +182,19 @@ def test_thresholds_are_drawn_in_their_histograms(made) -> None:
     assert f"{len(values)} clips, median {short(sorted(values)[len(values) // 2])} px" in label
     assert "Missing for 3 clips" in said
     assert "marey[ocr]" in said
-    assert "Frame rate" not in said, "no rule looks at it"
+
+
+def test_signals_that_no_rule_looks_at_have_a_line_in_a_table(made) -> None:
+    library, _, _, page = made
+    said = page.of("signals")
+    drawn = [attrs["aria-label"] for attrs in page.all("svg")]
+    assert not any("Histogram of frame rate" in label for label in drawn)
+    assert any("Histogram of brightness" in label for label in drawn), "one of those that are always drawn"
+    rates = [row["value"] for row in library.rows("select value from signals where name = 'fps'")]
+    rate = f"{short(rates[0])} frames a second"
+    assert f"Frame rate frames a second {len(rates)} {rate} {rate} {rate}" in said
+    assert "phash" not in said
+    assert "2 more signals" in said
 
 
 def test_each_transition_has_its_kind_confidence_and_frames(made) -> None:

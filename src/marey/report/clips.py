@@ -17,7 +17,17 @@ from marey.errors import MareyError
 from marey.media import Tally, walk
 from marey.report.pictures import evenly, jpeg_uri
 from marey.report.plots import Mark, Series, histogram, legend
-from marey.report.words import SIGNALS, amount, count, duration, moment, rule_said, rule_title, unit_said
+from marey.report.words import (
+    PLOTTED,
+    SIGNALS,
+    amount,
+    count,
+    duration,
+    moment,
+    rule_said,
+    rule_title,
+    unit_said,
+)
 
 if TYPE_CHECKING:
     from marey.catalog import Library
@@ -39,6 +49,20 @@ class Histogram:
     plot: Markup
     legend: Markup
     facts: str
+    missing: int
+    why_missing: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One signal over all usable clips, in numbers: of twenty clips one lies below `low`, and one above `high`."""
+
+    name: str
+    says: str
+    clips: int
+    low: str
+    median: str
+    high: str
     missing: int
     why_missing: str
 
@@ -89,10 +113,33 @@ class Strip:
 
 
 def histograms(library: "Library", selection: "Selection | None") -> list[Histogram]:
-    """Every signal that varies, in the order of `words.SIGNALS`, with what the selection did to it.
+    """Of the signals that a rule looks at, and of those of `words.PLOTTED` that vary or are missing somewhere, in the
+    order of `words.SIGNALS`, with what the selection did to them."""
+    return [
+        _histogram(name, rows[0]["unit"], _values(rows), [row for row in rows if row["status"] != "ok"], selection)
+        for name, rows in _signals(library).items()
+        if _is_plotted(name, rows, selection)
+    ]
 
-    The frame rate, which says nothing of a clip's worth, only where a rule looks at it.
-    """
+
+def others(library: "Library", selection: "Selection | None") -> list[Line]:
+    """The other signals of numbers, or that are missing somewhere."""
+    lines = []
+    for name, rows in _signals(library).items():
+        values = sorted(_values(rows).values())
+        lacking = [row for row in rows if row["status"] != "ok"]
+        if _is_plotted(name, rows, selection) or not (values or lacking):
+            continue
+        title, says = SIGNALS.get(name, (name, ""))
+        ends = [values[min(int(share * len(values)), len(values) - 1)] for share in (0.05, 0.5, 0.95)] if values else []
+        low, median, high = [amount(value, rows[0]["unit"]) for value in ends] or ["\N{EN DASH}"] * 3
+        why = lacking[0]["reason"] if lacking else ""
+        lines.append(Line(title, says, len(values), low, median, high, len(lacking), why))
+    return lines
+
+
+def _signals(library: "Library") -> dict[str, list[dict[str, Any]]]:
+    """The rows of usable clips by signal, in the order of `words.SIGNALS`."""
     rows = library.rows(
         "select signals.* from signals join clips on clips.id = signals.clip "
         "where clips.status = 'ok' order by name, clip"
@@ -100,16 +147,18 @@ def histograms(library: "Library", selection: "Selection | None") -> list[Histog
     by_name: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_name.setdefault(row["name"], []).append(row)
-    order = [*SIGNALS, *sorted(set(by_name) - set(SIGNALS))]
-    found = []
-    for name in order:
-        signal = by_name.get(name, [])
-        values = {row["clip"]: float(row["value"]) for row in signal if row["value"] is not None}
-        lacking = [row for row in signal if row["status"] != "ok"]
-        ruled = selection is not None and any(one.signal == name for one in selection.thresholds.values())
-        if ruled or lacking or (name != "fps" and len(set(values.values())) > 1):
-            found.append(_histogram(name, signal[0]["unit"], values, lacking, selection))
-    return found
+    return {name: by_name[name] for name in [*SIGNALS, *sorted(set(by_name) - set(SIGNALS))] if name in by_name}
+
+
+def _values(rows: list[dict[str, Any]]) -> dict[str, float]:
+    return {row["clip"]: float(row["value"]) for row in rows if row["value"] is not None}
+
+
+def _is_plotted(name: str, rows: list[dict[str, Any]], selection: "Selection | None") -> bool:
+    if selection is not None and any(one.signal.partition(".")[0] == name for one in selection.thresholds.values()):
+        return True
+    lacking = any(row["status"] != "ok" for row in rows)
+    return name in PLOTTED and (lacking or len(set(_values(rows).values())) > 1)
 
 
 def rules(library: "Library", selection: "Selection") -> list[Rule]:

@@ -113,6 +113,7 @@ def _context(library: "Library", run_folder: Path, settings: Settings, name: str
         "bad": [one for one in inputs if one.status != "ok"],
         "remarked": [one for one in inputs if one.status == "ok" and (one.reason or one.note)],
         "histograms": clips.histograms(library, selection),
+        "other_signals": clips.others(library, selection),
         "rules": clips.rules(library, selection) if selection else [],
         "selection": name,
         "strips": strips,

@@ -10,18 +10,52 @@ from marey.report.plots import short
 SIGNALS = {
     "motion": ("Motion", "mean movement in half a second"),
     "motion_share": ("Motion, of the diagonal", "mean movement in half a second, as a share of the picture's diagonal"),
+    "camera_motion": ("Camera motion", "the part of the movement that a moving camera explains"),
+    "object_motion": ("Object motion", "the part of the movement that is left over"),
     "brightness": ("Brightness", "mean luma"),
+    "contrast": ("Contrast", "deviation of luma within a picture"),
+    "saturation": ("Saturation", "distance of the colours from grey"),
     "sharpness": ("Sharpness", "variance of the Laplacian"),
     "text_area": ("Text area", "share of the picture that text covers"),
+    "overlay": ("Static overlays", "share of the picture that logos and the like cover"),
+    "crop": ("Black bars", "share of the picture that is black bars"),
+    "interlaced": ("Interlacing", "how much the two fields of a frame differ"),
+    "black_share": ("Black frames", "share of the frames"),
+    "freeze_share": ("Frozen frames", "share of the frames that equal the one before"),
+    "cadence": ("Repeated frames", "share of the frames that repeat the one before in a regular pattern"),
+    "flicker": ("Flicker", "ups and downs of the brightness from frame to frame"),
+    "looks": ("Looks", "score of an aesthetic head"),
+    "looks_proxy": ("Looks, by a proxy", "what can be told of a picture's looks without a trained head"),
+    "match": ("Match", "how well the caption fits the picture"),
+    "safety": ("Safety", "how likely it is unsafe for work"),
+    "loudness": ("Loudness", "integrated, after ITU-R BS.1770"),
+    "silence_share": ("Silence", "share of the time in which nothing is heard"),
+    "speech_like": ("Speech-like sound", "share of the time in which the sound has syllables"),
     "fps": ("Frame rate", "frames a second"),
 }
 """What a reader calls a signal, and what it is. Others are called by their own name."""
+
+PLOTTED = ("motion", "sharpness", "brightness", "text_area", "looks", "looks_proxy", "match")
+"""Signals with a histogram whatever the selection looks at; the others have a line of a table."""
 
 _TOO = {
     ("motion", "low"): "Too little motion",
     ("motion_share", "low"): "Too little motion",
     ("sharpness", "low"): "Not sharp enough",
     ("text_area", "high"): "Too much text",
+    ("camera_motion", "high"): "Too much camera motion",
+    ("object_motion", "low"): "Too little moves by itself",
+    ("contrast", "low"): "Too little contrast",
+    ("overlay", "high"): "Too much laid over it",
+    ("crop", "high"): "Too much black bar",
+    ("interlaced", "high"): "Interlaced",
+    ("black_share", "high"): "Too many black frames",
+    ("freeze_share", "high"): "Too many frozen frames",
+    ("cadence", "high"): "Too many repeated frames",
+    ("flicker", "high"): "Too much flicker",
+    ("loudness", "low"): "Too quiet",
+    ("loudness", "high"): "Too loud",
+    ("silence_share", "high"): "Too much silence",
     ("brightness", "low"): "Too dark",
     ("brightness", "high"): "Too bright",
 }
