@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from marey.errors import MareyError
 from marey.evaluate.frames import PSNR_CAP, Picture, psnr, ssim
-from marey.evaluate.motion import magnitude, temporal_difference_error
+from marey.evaluate.motion import SHORT_SIDE, magnitude, temporal_difference_error
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "motion_error",
-            "motion-error/farneback-128-mean",
+            f"motion-error/farneback-{SHORT_SIDE}-mean",
             "Motion error",
             "px/frame",
             "lower",
@@ -67,7 +67,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "motion",
-            "motion/farneback-128-mean",
+            f"motion/farneback-{SHORT_SIDE}-mean",
             "Motion",
             "px/frame",
             "near truth",

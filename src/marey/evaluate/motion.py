@@ -32,7 +32,7 @@ def flow(a: Picture, b: Picture) -> npt.NDArray[np.float32]:
 
 
 def magnitude(a: Picture, b: Picture) -> float:
-    """Mean length of the flow from `a` to `b`, in pixels. Variant `motion/farneback-128-mean`."""
+    """Mean length of the flow from `a` to `b`, in pixels. Variant `motion/farneback-96-mean`."""
     return float(np.linalg.norm(flow(a, b), axis=2).mean())
 
 
