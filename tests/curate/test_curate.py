@@ -16,6 +16,7 @@ import pytest
 from counting import counted
 from filming import film
 from panning import NETWORKS, shot
+from states import NO_TEXT, rows
 
 from marey.catalog import Library, forget
 from marey.curate import Summary, curate
@@ -25,7 +26,6 @@ from marey.media import write_video
 from marey.recipe import Curate, Footage
 from marey.worlds.edits import Join, compose
 
-NO_TEXT = Curate(without=NETWORKS)
 EACH = sum(kind.name not in NO_TEXT.without and not kind().lacking() for kind in MEASURES)
 """Signals that a clip of a video has."""
 
@@ -49,23 +49,6 @@ def work(footage: Path, settings: Curate = NO_TEXT, budget: Footage | None = Non
     return curate(
         footage, footage.parent / "library", settings=settings, footage_settings=budget or Footage(), workers=workers
     )
-
-
-def rows(library: Path) -> dict[str, list[dict[str, Any]]]:
-    """All that is known, without what may differ between two runs: names of shards and seconds."""
-    with Library.open(library) as store:
-        tables = {
-            name: store.rows(f"select * from {name} order by 1, 2, 3")
-            for name in ("inputs", "footage", "transitions", "clips", "signals", "captions")
-        }
-        tables["tensors"] = store.rows("select kind, item from tensors order by 1, 2")
-        tables["ledger"] = store.rows("select item, stage, status, reason from ledger order by 1, 2")
-        arrays = {item: store.tensor("trace", item) for item in store.places("trace")}
-    tables["trace"] = [
-        {name: array.tobytes() for name, array in arrays[item].items()}  # type: ignore[union-attr]
-        for item in sorted(arrays)
-    ]
-    return tables
 
 
 def test_each_source_is_decoded_once(footage: Path) -> None:
