@@ -63,6 +63,16 @@ def test_pixels_become_square(tmp_path):
     assert number(mine[0].gray()) == 2
 
 
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_pixels_can_stay_as_they_are_stored(degrees, tmp_path):
+    path = turn(film(tmp_path / "a.mp4", 12, aspect=Fraction(4, 3)), degrees)  # 171 columns as shown: no even number
+    written, mine, theirs = encode(path, 2, 9, tmp_path / "clip.mp4", Recoding(square=False))
+    found = probe(tmp_path / "clip.mp4")
+    assert (found.height, found.width) == (written.height, written.width) == theirs[0].rgb().shape[:2]
+    assert (found.coded_height, found.coded_width) == (96, 128)
+    assert min(psnr(a.rgb(), b.rgb()) for a, b in zip(mine, theirs, strict=True)) > 30
+
+
 def test_a_rate_that_varies_goes_on_varying(tmp_path):
     steps = np.random.default_rng(1).integers(20, 90, 40)
     path = film(tmp_path / "a.mkv", 40, pts=np.cumsum(steps).tolist(), time_base=Fraction(1, 1000))

@@ -23,7 +23,7 @@ from marey.recipe import Export
 
 STATE = ".marey"  # inside an export's folder: what is done
 VERSION = "1"
-_FAITHFUL = Recoding(crf=8.0)  # for the clips that an exact cut has to encode whole
+_FAITHFUL = Recoding(crf=8.0, square=False)  # for the clips that an exact cut has to encode whole
 
 
 class ExtractStage:

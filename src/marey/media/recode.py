@@ -40,6 +40,9 @@ class Recoding:
     """A short side; or (height, width), which is filled by the largest centred part; None: as it is."""
     fps: float | None = None
     """Frames a second; None: every frame at its own time."""
+    square: bool = True
+    """Make pixels square; otherwise they stay as they are stored, and the file says what they are. Of a picture that is
+    turned on its side they become square all the same. For no size and no crop."""
 
 
 def encode_clip(
@@ -62,11 +65,15 @@ def encode_clip(
     first = next(frames, None)
     if first is None:
         raise Unusable("failed", f"there is no frame at the time {start} in it", source.path)
-    shape = _Shape.of(source, first.picture, crop, how.size, first.upright)
+    shape = _Shape.of(source, first.picture, crop, how, first.upright)
     base = 1 / rate(how.fps) if how.fps else source.time_base
     usual = rate(how.fps) if how.fps else source.stream.average_rate or source.stream.guessed_rate or Fraction(25)
     with new_mp4(path) as container:
         stream = _stream(container, how, shape, usual, base)
+        square = how.square or shape.swaps or first.upright
+        aspect = Fraction(1) if square else _aspect(source)
+        if aspect != 1:
+            stream.codec_context.sample_aspect_ratio = aspect
         low, high = start * source.time_base, end * source.time_base + _last_step(source, end)
         voice = add_sound(container, source) if sound and source.listing.timed else None
         heard = voice is not None and write_sound(container, voice, source, low, high)
@@ -91,7 +98,7 @@ def encode_clip(
         seconds=float(span + step * base),
         fps=float((count - 1) / span) if count > 1 else float(usual),
         height=shape.height,
-        width=shape.width,
+        width=max(1, round(shape.width * aspect)),
         sound=heard,
     )
 
@@ -161,13 +168,15 @@ class _Shape:
         self._converter = VideoReformatter()
 
     @classmethod
-    def of(cls, source: Packets, picture: Any, crop: Margins, size: Size, upright: bool) -> "_Shape":
+    def of(cls, source: Packets, picture: Any, crop: Margins, how: Recoding, upright: bool) -> "_Shape":
         height, width, turn = (picture.height, picture.width, Orientation()) if upright else source.shown(picture)
+        if not how.square and not turn.swaps:
+            height, width = picture.height, picture.width
         top, bottom, left, right = crop
         high, wide = height - top - bottom, width - left - right
         if min(crop) < 0 or high < 2 or wide < 2:
             raise MareyError(f"{source.path}: nothing of {width}x{height} is left after a crop of {list(crop)}.")
-        out_high, out_wide = _even(*_wanted(high, wide, size))
+        out_high, out_wide = _even(*_wanted(high, wide, how.size))
         fill_high, fill_wide = cover(high, wide, out_high, out_wide)
         down, across = fill_high / high, fill_wide / wide
         whole = (round(height * down), round(width * across))
@@ -179,6 +188,11 @@ class _Shape:
         first_column = min(2 * round(along / 2), whole[1] - out_wide)
         guess = picture.colorspace == _UNSPECIFIED and picture.height >= 720 and not picture.format.is_rgb
         return cls(whole, (first_line, first_column, out_high, out_wide), turn, guess)
+
+    @property
+    def swaps(self) -> bool:
+        """Whether height and width change places."""
+        return self._orientation.swaps
 
     def apply(self, picture: Any) -> Any:
         """The picture to write, yuv420p."""
@@ -204,6 +218,12 @@ class _Shape:
             top, left = self._top // part, self._left // part
             planes.append(plane[top : top + self.height // part, left : left + self.width // part])
         return _of_planes(planes, self.height, self.width)
+
+
+def _aspect(source: Packets) -> Fraction:
+    """Of one pixel, width over height, unless the header is broken."""
+    aspect = source.aspect or Fraction(1)
+    return aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
 
 
 def _wanted(height: int, width: int, size: Size) -> tuple[int, int]:
