@@ -156,6 +156,9 @@ class Curate(Section):
     fills it in."""
     file_timeout_seconds: float = Field(600.0, gt=0)
     """A source that takes longer is given up, and only that one."""
+    duplicate_cosine: float = Field(0.97, gt=0, le=1)
+    """Clips whose embeddings have at least this cosine are near-duplicates, whatever their hashes say. The default was
+    chosen for the features of EfficientNet-Lite0."""
     transitions: Transitions = Transitions()
     models: Models = Models()
     captions: Captions = Captions()

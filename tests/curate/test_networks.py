@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from panning import NETWORKS, shot
+from photographs import photograph
 
 from marey.catalog import Library
 from marey.curate import Summary, curate, measuring
@@ -233,3 +234,30 @@ def test_a_clip_of_ones_own_gives_embedding_looks_and_match(footage: Path, tmp_p
         mean = float((unit(stored[row["clip"]]) @ unit(told)[0]).mean())
         assert data(row)["file"] == pytest.approx(mean, abs=1e-4)
     assert work(footage, "embedding", "match", models=models).measured == {}
+
+
+def test_near_duplicates_go_by_hashes_and_embeddings_together(footage: Path) -> None:
+    picture = photograph("coffee.png")
+    other = photograph("rocket.jpg")
+
+    def film(name: str, picture: np.ndarray, crop: int = 0) -> None:
+        frames = [picture[crop : 360 - crop, crop + t : 540 - crop + t] for t in range(20)]
+        write_video(footage / name, np.stack(frames), 25)
+
+    film("one.mp4", picture)
+    film("two.mp4", np.clip(picture * 1.15 + 8, 0, 255).astype(np.uint8), crop=10)
+    film("three.mp4", other)
+    dark = np.random.default_rng(0).normal(16, 1, (20, 90, 160, 1)).repeat(3, axis=3).clip(0, 255).astype(np.uint8)
+    write_video(footage / "black.mp4", dark, 25)
+    write_video(footage / "grey.mp4", dark + 90, 25)
+    work(footage, "embedding")
+    with Library.open(footage.parent / "library") as library:
+        rows = library.rows(
+            "select signals.*, footage.path from signals join clips on clips.id = signals.clip "
+            "join footage on footage.id = clips.footage where name = 'duplicate_group'"
+        )
+    groups = {Path(row["path"]).stem: row["data"] for row in rows if "a.mp4" not in row["path"]}
+    assert groups["one"] == groups["two"]
+    assert len(set(groups.values())) == 4
+    assert json.loads(rows[0]["params"])["embedding"] == KIND
+    assert work(footage, "embedding").measured == {}

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from marey.signals.hashes import hamming, near_pairs, perceptual_hash
+from marey.signals.hashes import hamming, perceptual_hash
 from marey.signals.light import brightness, sharpness
 from marey.signals.signature import distances, histograms
 from marey.signals.text import TextDetector, union_area
@@ -47,20 +47,6 @@ def test_a_hash_survives_size_and_compression_but_not_another_picture(seed: int)
 
 def test_a_picture_of_one_tone_has_no_hash() -> None:
     assert perceptual_hash(np.full((90, 160), 7, np.uint8)) is None
-
-
-def test_near_pairs_are_those_that_the_slow_way_finds() -> None:
-    hashes = [int(value) for value in RNG.integers(0, 2**63, 60)]
-    hashes += [value ^ (1 << bit) ^ (1 << (bit + 9)) for bit, value in enumerate(hashes[:20])]
-    slow = [(i, j) for i in range(80) for j in range(i + 1, 80) if hamming(hashes[i], hashes[j]) <= 6]
-    assert sorted(near_pairs(hashes)) == slow
-    assert len(slow) >= 20
-
-
-def test_near_pairs_beyond_one_block() -> None:
-    hashes = [int(value) for value in RNG.integers(0, 2**63, 2100)]
-    hashes[2090] = hashes[5]
-    assert (5, 2090) in near_pairs(hashes)
 
 
 @pytest.mark.parametrize("lag", [1, 3])

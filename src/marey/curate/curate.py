@@ -33,6 +33,7 @@ from marey.errors import MareyError
 from marey.progress import Progress, silent
 from marey.recipe import Curate, Footage
 from marey.signals.given import Given, resolve
+from marey.signals.near import Rule
 from marey.signals.shotnet import weights
 
 
@@ -80,7 +81,7 @@ def curate(
         work.measure(of_captions=False)
         work.tell()
         work.measure(of_captions=True)
-        group_duplicates(library)
+        group_duplicates(library, given, Rule(same=settings.duplicate_cosine))
         work.tell_of_failures(found)
         if library.one("select 1 from clips where status = 'ok'") is None:
             raise MareyError(_nothing(library, place, len(found)))

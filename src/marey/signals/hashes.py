@@ -1,9 +1,7 @@
-"""A perceptual hash of a picture, and groups of pictures that look the same.
+"""A perceptual hash of a picture.
 
 Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010), the DCT hash.
 """
-
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -31,16 +29,3 @@ def perceptual_hash(luma: np.ndarray) -> int | None:
 def hamming(a: int, b: int) -> int:
     """In how many bits two hashes differ."""
     return (a ^ b).bit_count()
-
-
-def near_pairs(hashes: Sequence[int], near: int = NEAR) -> list[tuple[int, int]]:
-    """All (i, j), i < j, whose hashes differ in at most `near` bits: exact, by blocks of all pairs."""
-    values = np.array(hashes, np.uint64)
-    pairs = []
-    for start in range(0, len(values), 1024):
-        block = values[start : start + 1024]
-        apart = np.bitwise_count(block[:, None] ^ values[None, start:])
-        for i, j in zip(*np.nonzero(apart <= near), strict=True):
-            if i < j:
-                pairs.append((start + int(i), start + int(j)))
-    return pairs
