@@ -25,7 +25,7 @@ def seen(tmp_path: Path) -> MakeSeen:
             arrays = {key: np.frombuffer(jpeg_bytes(one, 95), np.uint8) for key, one in pictures.items()}
             shard = library.put_tensors("stills", arrays) or ""
         clip = {
-            "id": name, "start_frame": 0, "end_frame": 29, "frames": 30, "start_pts": 0, "end_pts": 29,
+            "id": name, "start_frame": 0, "end_frame": 29, "frames": 30, "seconds": 1.5, "start_pts": 0, "end_pts": 29,
             "stills": str([numbers[0], numbers[len(numbers) // 2], numbers[-1]]),
         }  # fmt: skip
         footage = {"kind": "video", "path": str(tmp_path / "gone.mp4")}

@@ -7,7 +7,7 @@ import pytest
 import tiny_captioners as tiny
 
 from marey.curate.captioner import Seen, Told
-from marey.curate.captioners.language import LanguageMerger, merged
+from marey.curate.captioners.language import LanguageMerger, bare, merged
 from marey.curate.captioners.prompts import merging, prompt
 from marey.recipe import Captioner, Captions
 
@@ -76,3 +76,21 @@ def test_captions_stand_in_the_prompt_once_each_whatever_they_say() -> None:
     assert merging("{image} / {video} / {video}", "{video}", "{image}") == "{video} / {image} / {image}"
     text = merging(prompt("merged"), "IMAGE", "VIDEO")
     assert text.index("First: IMAGE") < text.index("Second: VIDEO")
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ('The caption is: "A red car."', "A red car."),
+        ("Caption: A red car.", "A red car."),
+        ("Sure! Here is one merged sentence:\nA red car.", "A red car."),
+        ("“A red car.”", "A red car."),
+        ("A red car.", "A red car."),
+        ('A man says "go" and "stop"', 'A man says "go" and "stop"'),
+        ('"Go", says a man, and then "stop"', '"Go", says a man, and then "stop"'),
+        ("A sign. Its caption: stop.", "A sign. Its caption: stop."),
+        ("A red car: it is fast.", "A red car: it is fast."),
+    ],
+)
+def test_what_stands_around_an_answer_is_taken_away(said: str, left: str) -> None:
+    assert bare(said) == left

@@ -122,6 +122,8 @@ def test_a_video_model_gets_a_video_where_its_processor_knows_videos(folders: di
     assert made.tell([seen("a", [1, 2, 3])])["a"].status == "ok"
     assert asked["shapes"] == [(3, 48, 64, 3)]
     assert asked["options"]["do_sample_frames"] is False
+    (when,) = asked["options"]["video_metadata"]
+    assert (when["fps"], list(when["frames_indices"])) == (2.0, [0, 1, 2])
     (talk,) = asked["talks"]
     assert [part["type"] for part in talk[0]["content"]] == ["video", "text"]
 

@@ -1,5 +1,6 @@
 """`merged` by a language model in a transformers folder or a GGUF file, causal or encoder-decoder."""
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -12,7 +13,9 @@ from marey.curate.captioners.prompts import merging, prompt
 from marey.errors import require
 from marey.recipe import Captions
 
-_CODE = "1"
+_CODE = "2"
+_PREAMBLE = re.compile(r"""^[^.:"“]{0,40}\b(?:caption|sentence|description)\b[^.:"“]{0,20}:\s*""", re.IGNORECASE)
+_QUOTES = (('"', '"'), ("“", "”"), ("'", "'"))
 
 
 class LanguageMerger(Captioner):
@@ -79,11 +82,25 @@ class LanguageMerger(Captioner):
 
 
 def merged(said: str, image: str, video: str, checked: bool) -> Told:
-    """A model's answer as a caption. Where it is checked and says what its two captions do not, they stand side by
-    side in its place, and the reason says why."""
+    """A model's answer, bare, as a caption. Where it is checked and says what its two captions do not, they stand side
+    by side in its place, and the reason says why."""
+    said = bare(said)
     why = disagreement(said, [image, video]) if checked else ""
     return (
         Told.of(joined(image, video), f"the two captions as they are: of the model's answer, {why}")
         if why
         else Told.of(said)
     )
+
+
+def bare(said: str) -> str:
+    """An answer without what models put around it: a first line that announces it, and quotation marks.
+
+    >>> bare('Here is the merged caption: "A dog barks."')
+    'A dog barks.'
+    """
+    text = _PREAMBLE.sub("", said.strip(), count=1).strip()
+    for first, last in _QUOTES:
+        if len(text) > 1 and text.startswith(first) and text.endswith(last) and first not in text[1:-1]:
+            return text[1:-1].strip()
+    return text

@@ -11,12 +11,12 @@ import numpy as np
 
 from marey.curate.captioner import Captioner, Column, Seen, Told, short_hash, within
 from marey.curate.captioners.chat import Chat, Unanswered, Unfit
-from marey.curate.captioners.language import merged
+from marey.curate.captioners.language import bare, merged
 from marey.curate.captioners.prompts import merging, prompt
 from marey.media import jpeg_bytes
 from marey.recipe import Captions
 
-_CODE = "1"
+_CODE = "2"
 _PROCESSES = 2
 _ROUNDS = 2  # questions a thread that one batch has: an answer that takes long does not leave the others idle
 
@@ -84,7 +84,7 @@ class ServerCaptioner(Captioner):
             return Told.failure(error)
         if self.column == "merged":
             return merged(text, clip.captions["image"], clip.captions["video"], self._own.checked)
-        return Told.of(text, note)
+        return Told.of(bare(text), note)
 
     def _question(self, clip: Seen) -> dict[str, Any]:
         asked = prompt(self.column, self._own.prompt)

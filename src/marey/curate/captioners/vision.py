@@ -91,12 +91,14 @@ class VisionCaptioner(Captioner):
                 told[clip.id] = Told.failure(error)
         if shown:
             with self._torch.inference_mode():
-                texts = self._asked(list(shown.values())) if self._chats else self._plain(list(shown.values()))
+                seconds = [float(clip.clip["seconds"]) for clip in clips if clip.id in shown]
+                pictures = list(shown.values())
+                texts = self._asked(pictures, seconds) if self._chats else self._plain(pictures)
             told |= {name: Told.of(text) for name, text in zip(shown, texts, strict=True)}
         return told
 
-    def _asked(self, shown: Sequence[Sequence[Any]]) -> list[str]:
-        """Pictures, or a video where the model knows videos, and the prompt after them."""
+    def _asked(self, shown: Sequence[Sequence[Any]], seconds: Sequence[float]) -> list[str]:
+        """Pictures, or a video of so many seconds where the model knows videos, and the prompt after them."""
         asked = prompt(self.column, self._own.prompt)
         knows_videos = self.column == "video" and getattr(self._processor, "video_processor", None) is not None
         kind = "video" if knows_videos else "image"
@@ -108,7 +110,13 @@ class VisionCaptioner(Captioner):
         given: dict[str, Any] = {"images": [list(frames) for frames in shown]}
         if knows_videos:
             videos = [np.stack([np.asarray(frame) for frame in frames]) for frames in shown]  # each (T, H, W, 3)
-            given = {"videos": videos, "do_sample_frames": False}
+            # Some models say in words when each frame was.
+            times = []
+            for video, long in zip(videos, seconds, strict=True):
+                count = len(video)
+                fps = count / max(long, 1e-3)
+                times.append({"total_num_frames": count, "fps": fps, "frames_indices": list(range(count))})
+            given = {"videos": videos, "do_sample_frames": False, "video_metadata": times}
         inputs = self._processor(text=texts, padding=True, return_tensors="pt", **given)
         inputs = inputs.to(self._model.device, self._model.dtype)
         made = self._model.generate(**inputs, max_new_tokens=self._own.tokens, **loading.GREEDY)
