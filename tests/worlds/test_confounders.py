@@ -38,6 +38,20 @@ def test_what_they_do(shot: np.ndarray) -> None:
     assert darker[(what.first + what.last) // 2].mean() < 0.8 * shot[(what.first + what.last) // 2].mean()
 
 
+def test_a_whip_a_strobe_and_a_logo(shot: np.ndarray) -> None:
+    rng = np.random.default_rng(2)
+    whipped, what = confound(shot, "whip", rng)
+    fine = [float(np.abs(np.diff(frame.astype(int), axis=1)).mean()) for frame in whipped]
+    assert min(fine[what.first : what.last + 1]) < 0.7 * fine[what.first - 1]  # smeared along its way
+    flickering, what = confound(shot, "strobe", rng)
+    light = (flickering.astype(int) - shot)[what.first : what.last + 1].mean(axis=(1, 2, 3))
+    assert (light > 20).any()
+    assert (np.abs(light) < 1).any()
+    marked, what = confound(shot, "logo", rng)
+    differs = (marked[what.first] != shot[what.first]).any(axis=2).mean()
+    assert 0 < differs < 0.05
+
+
 def test_a_given_place_is_kept(shot: np.ndarray) -> None:
     assert confound(shot, "flash", np.random.default_rng(0), first=20)[1].first == 20
 

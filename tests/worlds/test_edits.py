@@ -60,7 +60,7 @@ def test_a_fade_goes_through_its_colour(colour: str, level: int) -> None:
     assert (np.diff(distance[5:]) > 0).all()
 
 
-@pytest.mark.parametrize("detail", [wipe for wipe in WIPES if wipe != "slide"])
+@pytest.mark.parametrize("detail", [wipe for wipe in WIPES if wipe != "push"])
 def test_a_wipe_covers_more_and_more(detail: str) -> None:
     a, b = np.zeros((40, 60, 80, 3), np.uint8), np.full((40, 60, 80, 3), 200, np.uint8)
     frames, (one,) = compose([a, b], [Join("wipe", 15, detail)])
@@ -69,15 +69,57 @@ def test_a_wipe_covers_more_and_more(detail: str) -> None:
     assert (covered[0], covered[-1]) == (0, 1)
     assert 0.2 < covered[8] < 0.8
     middle = frames[one.a_end + 8, :, :, 0] > 100
-    corner = {"right": (30, 2), "left": (30, -3), "down": (2, 40), "up": (-3, 40), "diagonal": (1, 1), "iris": (30, 40)}
-    assert middle[corner[detail]]
+    first = {
+        "right": (30, 2),
+        "left": (30, -3),
+        "down": (2, 40),
+        "up": (-3, 40),
+        "diagonal": (1, 1),
+        "iris": (30, 40),
+        "slide": (30, -3),
+        "zoom": (30, 40),
+    }
+    assert middle[first[detail]]
+    opposite = tuple(-1 - n if n not in (30, 40) else n for n in first[detail])
+    assert not middle[(0, 0) if detail in ("iris", "zoom") else opposite]
 
 
-def test_a_slide_moves_both_shots() -> None:
+def test_a_push_moves_both_shots_and_a_slide_the_second_one() -> None:
     columns = np.broadcast_to(np.arange(80, dtype=np.uint8)[None, None, :, None], (20, 10, 80, 3)).copy()
+    frames, (one,) = compose([columns, columns + 100], [Join("wipe", 3, "push")])
+    np.testing.assert_array_equal(frames[one.a_end + 2, 0, :, 0], [*range(40, 80), *range(100, 140)])
     frames, (one,) = compose([columns, columns + 100], [Join("wipe", 3, "slide")])
-    half = frames[one.a_end + 2, 0, :, 0]
-    np.testing.assert_array_equal(half, [*range(40, 80), *range(100, 140)])
+    np.testing.assert_array_equal(frames[one.a_end + 2, 0, :, 0], [*range(40), *range(100, 140)])
+
+
+def test_a_held_fade_shows_its_colour_alone_for_that_share() -> None:
+    a, b = np.full((60, 8, 8, 3), 50, np.uint8), np.full((60, 8, 8, 3), 150, np.uint8)
+    frames, (one,) = compose([a, b], [Join("fade", 39, "black", hold=0.5)])
+    dark = np.flatnonzero(frames[:, 0, 0, 0] == 0)
+    assert len(dark) == 21
+    assert dark[0] - one.a_end == one.b_start - dark[-1] == 10
+    np.testing.assert_array_equal(np.diff(frames[one.a_end : dark[0] + 1, 0, 0, 0].astype(int)), -5)
+
+
+@pytest.mark.parametrize(("ease", "quarter"), [("linear", 0.25), ("smooth", 0.15625), ("in", 0.0625), ("out", 0.4375)])
+def test_a_transition_goes_on_as_its_ease_says(ease: str, quarter: float) -> None:
+    a, b = np.zeros((20, 8, 8, 3), np.uint8), np.full((20, 8, 8, 3), 200, np.uint8)
+    frames, (one,) = compose([a, b], [Join("dissolve", 15, ease=ease)])
+    assert abs(int(frames[one.a_end + 4, 0, 0, 0]) - 200 * quarter) <= 1
+    levels = frames[one.a_end : one.b_start + 1, 0, 0, 0].astype(int)
+    assert (np.diff(levels) >= 0).all()
+    assert (levels[0], levels[-1]) == (0, 200)
+
+
+def test_the_edge_of_a_wipe_is_as_wide_as_it_says() -> None:
+    a, b = np.zeros((20, 10, 100, 3), np.uint8), np.full((20, 10, 100, 3), 200, np.uint8)
+    widths = []
+    for soft in (0.0, 0.2):
+        frames, (one,) = compose([a, b], [Join("wipe", 9, "right", soft=soft)])
+        row = frames[one.a_end + 5, 5, :, 0]
+        widths.append(int(((row > 0) & (row < 200)).sum()))
+    assert widths[0] <= 1
+    assert 16 <= widths[1] <= 22
 
 
 def test_names_leave_the_rest_to_chance_and_to_the_seed() -> None:
@@ -112,3 +154,6 @@ def test_what_cannot_be_joined() -> None:
     for wrong in (("jump",), ("cut", 3), ("dissolve", 61), ("fade", 5), ("fade", 5, "red"), ("wipe", 5, "spiral")):
         with pytest.raises(ValueError, match=r"would do|no frames"):
             Join(*wrong)
+    for more in ({"ease": "jerky"}, {"hold": 1.0}, {"soft": -0.1}):
+        with pytest.raises(ValueError, match="would do"):
+            Join("fade", 5, "black", **more)

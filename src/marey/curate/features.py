@@ -12,10 +12,12 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from marey.signals.signature import distances
+from marey.signals.signature import distances, histograms
 
 WIDE = 5
 """Details are what differs from the mean of so many pixels of a signature around."""
+ZOOMS = (0.8, 0.9, 1.11, 1.25)
+"""So far may a camera have zoomed between two frames that are compared."""
 BAR = 24
 """Rows and columns at the edge that never get brighter are bars, in grey levels."""
 
@@ -51,6 +53,7 @@ class Features:
         self._apart: dict[int, np.ndarray] = {}
         self._alike: dict[int, np.ndarray] = {}
         self._gap: dict[int, np.ndarray] = {}
+        self._spectra: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.luma)
@@ -75,10 +78,25 @@ class Features:
 
     def alike_shifted(self, a: int, b: int) -> float:
         """The highest such correlation over all shifts of one frame, round its edges: a pan of any speed is found."""
+        return _highest(self._spectrum(a), self._spectrum(b))
+
+    def alike_zoomed(self, a: int, b: int) -> float:
+        """The same over shifts and a zoom in or out by a tenth or a quarter."""
         area = self._area
-        shape = (area.bottom - area.top, area.right - area.left)
-        first, second = (np.fft.rfft2(self._details[0][n].reshape(shape)) for n in (a, b))
-        return float(np.fft.irfft2(first.conj() * second, s=shape).max())
+        light = self.luma[b, area.top : area.bottom, area.left : area.right]
+        size = light.shape[::-1]
+        best = -1.0
+        for zoom in ZOOMS:
+            turn = cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), 0, zoom)
+            zoomed = cv2.warpAffine(light, turn, size, borderMode=cv2.BORDER_REFLECT)
+            best = max(best, _highest(self._spectrum(a), cv2.dft(_detailed(zoomed))))
+        return best
+
+    def _spectrum(self, n: int) -> np.ndarray:
+        if n not in self._spectra:
+            shape = (self._area.bottom - self._area.top, self._area.right - self._area.left)
+            self._spectra[n] = cv2.dft(self._details[0][n].reshape(shape))
+        return self._spectra[n]
 
     def gap(self, lag: int) -> np.ndarray:
         """Mean squared distance of the coarse pictures of each frame and the one `lag` later: float32 (N - lag,)."""
@@ -87,6 +105,17 @@ class Features:
             difference = coarse[lag:] - coarse[: len(self) - lag]
             self._gap[lag] = np.einsum("ij,ij->i", difference, difference) / coarse.shape[1]
         return self._gap[lag]
+
+    @property
+    def details(self) -> np.ndarray:
+        """The details of each frame, to length one: float32 (N, K)."""
+        return self._details[0]
+
+    @cached_property
+    def tones(self) -> np.ndarray:
+        """Histograms of the coarse picture, of luma, Cb and Cr, which together sum to 1: float32 (N, 48)."""
+        levels = np.clip(255 * self.coarse, 0, 255).astype(np.uint8)
+        return histograms(levels[:, 0], levels[:, 1:].transpose(0, 2, 3, 1)) / 3
 
     @property
     def energy(self) -> np.ndarray:
@@ -119,6 +148,20 @@ class Features:
         # A frame without details is like none: a grey level of noise counts for nothing.
         flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), np.sqrt(flat.shape[1]))
         return flat, energy
+
+
+def _highest(a: np.ndarray, b: np.ndarray) -> float:
+    """The highest correlation over all shifts, of two spectra."""
+    crossed = cv2.mulSpectrums(b, a, 0, conjB=True)
+    return float(cv2.idft(crossed, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT).max())
+
+
+def _detailed(light: np.ndarray) -> np.ndarray:
+    """The details of one picture, to length one."""
+    light = light.astype(np.float32)
+    details = light - cv2.blur(light, (WIDE, WIDE))
+    details -= details.mean()
+    return details / max(float(np.linalg.norm(details)), details.size**0.5)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

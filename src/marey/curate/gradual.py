@@ -22,6 +22,10 @@ SAME = 0.3
 """Details of the two ends that correlate by more are of one shot."""
 EMPTY = 8.0
 """A picture whose details have less energy, in squared grey levels, is of nearly one tone."""
+LEAST = 0.05
+"""Windows for which less speaks are passed over."""
+LOOSE = 0.3
+"""How much a window counts whose ends differ and between which the picture goes evenly, whatever else is not right."""
 FLAT = 5.0
 """Luma that deviates by less over a frame, in grey levels, is of one tone: the middle of a fade."""
 
@@ -54,10 +58,15 @@ def _of_length(features: Features, length: int) -> list[Candidate]:
     faded *= logistic((np.minimum(before, after) - 1.5 * EMPTY) * 0.5)
     found = _peaks("dissolve", length, mixed, np.exp(-6 * off - 4 * astray))
     found += _peaks("fade", length, faded, np.exp(-3 * astray - np.abs(depth - 2)))
+    blended = changed * logistic((0.3 - back) * 30) * logistic((0.2 - off) * 30)
+    found += _peaks(
+        "dissolve", length, np.where((depth > 0.4) & (depth < 1.7), blended * LOOSE, 0), np.exp(-6 * off - 4 * astray)
+    )
     if length < SHORTEST_WIPE:
         return found
     moved = logistic((contrast / (_drift(features, s, length) + 0.01) - 1.1) * 4)
     likely = changed * moved * logistic((0.6 - depth) * 12) * logistic((0.3 - back) * 30)
+    found += _peaks("wipe", length, likely * logistic((0.2 - off) * 30) * LOOSE, np.exp(-6 * off))
     maybe = np.flatnonzero(likely > 0.3)
     wiped, uneven = np.zeros(len(s)), np.zeros(len(s))
     wiped[maybe], uneven[maybe] = _wiped(features.coarse[:, 0], maybe, inside, length)
@@ -165,7 +174,7 @@ def _held_fades(features: Features, longest: int) -> list[Candidate]:
     return found
 
 
-def _peaks(kind: Kind, length: int, sure: np.ndarray, fit: np.ndarray, least: float = 0.2) -> list[Candidate]:
+def _peaks(kind: Kind, length: int, sure: np.ndarray, fit: np.ndarray, least: float = LEAST) -> list[Candidate]:
     """Windows whose confidence times fit is the highest among the five around."""
     rank = np.where(sure > least, sure * fit, 0.0)
     padded = np.pad(rank, 2)

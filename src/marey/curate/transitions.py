@@ -1,36 +1,36 @@
 """Where one shot ends and the next begins, from the trace of a footage: no decode, so a new threshold costs nothing.
 
 The cascade of the paper (appendix C: cuts at several frame rates) is read here from the signatures at every lag that a
-transition can have. `abrupt` finds hard cuts and joins of a few frames, `gradual` dissolves, fades and wipes of all
-lengths; of candidates that overlap the one with the highest rank counts, and what no hard cut can lie in yields to it.
+transition can have. `abrupt` proposes hard cuts and joins of a few frames, `gradual` dissolves, fades and wipes of all
+lengths; by rank, each is judged by its evidence unless it overlaps one that was found, and its ends are made exact.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from marey.curate.abrupt import abrupt
 from marey.curate.candidate import Candidate, Kind
+from marey.curate.evidence import evidence
 from marey.curate.features import Area, Features
 from marey.curate.gradual import FLAT, gradual
-from marey.curate.reach import grown
+from marey.curate.judge import judges
+from marey.curate.reach import reach
 from marey.recipe import Transitions
 
-VERSION = "2"
+VERSION = "3"
 CHUNK = 2048
 """Frames that are looked at together: memory does not grow with the length of the footage."""
 FASTEST = 40.0
 """Above so many frames a second, gradual transitions are looked for in every other frame, or fewer."""
+SAME = 0.6
+"""Details of the two ends that correlate by more, one of them shifted, are of one shot, whatever else is seen."""
+LEAST_SHOT = 2
+"""So few frames between two transitions, of which one is gradual, are no shot."""
+SLOW = 25.0
+"""Below so many frames a second, gradual transitions are as many frames long as at this rate."""
 LONGEST = 90
 """A gradual transition is of so many frames at most, among those that are looked at."""
-SAME = 0.33
-"""Details of the two ends that correlate by more, one of them shifted, are of one shot that the camera moves over;
-between shots it hardly passes 0.2."""
-OUTWARDS = (0, 4, 8, 12)
-"""Frames beyond the ends of a wipe that are compared."""
-HARD = 0.7
-"""A hard cut so sure lies inside no other transition."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ def find_transitions(luma: np.ndarray, chroma: np.ndarray, fps: float, settings:
     if len(luma) < 4:
         return []
     area = Area.of(luma)
-    stride = max(1, round(fps / 30)) if fps > FASTEST else 1
-    longest = int(min(max(8, round(settings.longest_seconds * fps / stride)), LONGEST))
+    stride, longest = scale(fps, settings)
     margin = stride * (3 * longest + 16)  # what lies in a chunk is judged as if there were no chunks
     found: list[Candidate] = []
     for start in range(0, len(luma), stride * CHUNK):
@@ -67,6 +66,13 @@ def find_transitions(luma: np.ndarray, chroma: np.ndarray, fps: float, settings:
         moved = [replace(one, a_end=one.a_end + low, b_start=one.b_start + low) for one in here]
         found += [one for one in moved if start <= one.a_end < stop]
     return [Transition(one.kind, one.a_end, one.b_start, round(one.sure, 4)) for one in _strongest(found)]
+
+
+def scale(fps: float, settings: Transitions) -> tuple[int, int]:
+    """Of so many frames a second: every how many frames gradual transitions are looked for, and how many of those the
+    longest one has."""
+    stride = max(1, round(fps / 30)) if fps > FASTEST else 1
+    return stride, int(min(max(8, round(settings.longest_seconds * max(fps, SLOW) / stride)), LONGEST))
 
 
 def shots(count: int, transitions: list[Transition], luma: np.ndarray) -> list[tuple[int, int]]:
@@ -85,51 +91,83 @@ def shots(count: int, transitions: list[Transition], luma: np.ndarray) -> list[t
 def _within(
     luma: np.ndarray, chroma: np.ndarray, area: Area, stride: int, longest: int, settings: Transitions
 ) -> list[Candidate]:
-    features = native = Features(luma, chroma, area)
-    sudden = abrupt(features)
-    hard = [one.a_end for one in sudden if one.kind == "cut" and one.sure > HARD]
-    if stride > 1:
-        features = Features(luma[::stride], chroma[::stride], area)
-    slow = [
-        replace(one, a_end=stride * one.a_end, b_start=stride * one.b_start)
-        for one in gradual(features, min(longest, len(features) - 2))
-    ]
-    slow = [one for one in slow if not any(one.a_end < cut < one.b_start - 1 for cut in hard)]
-    least = {"cut": settings.cut}
-    sure = [one for one in [*sudden, *slow] if one.sure >= least.get(one.kind, settings.gradual)]
-    chosen = _strongest(sure, lambda one: _one_shot(native, one))
-    return [_reaching(one, features, stride, chosen) for one in chosen]
+    """The transitions of a run of frames. Evidence is only asked for where nothing better was found before."""
+    chosen: list[Candidate] = []
+    weights = judges()
+    for one, features, step, way in sorted(
+        proposed(luma, chroma, area, stride, longest), key=lambda row: (-row[0].rank, row[0].a_end, row[0].b_start)
+    ):
+        here = replace(one, a_end=step * one.a_end, b_start=step * one.b_start)
+        if any(here.a_end < other.b_start and other.a_end < here.b_start for other in chosen):
+            continue
+        if features.alike_shifted(one.a_end, one.b_start) > SAME:
+            continue
+        sure = weights[way].sure(evidence(features, one))
+        if sure >= (settings.cut if one.kind == "cut" else settings.gradual):
+            chosen.append(_reaching(replace(here, sure=sure), features, step, chosen))
+    return _joined(sorted(chosen, key=lambda one: one.a_end), luma)
 
 
-def _one_shot(features: Features, one: Candidate) -> bool:
-    """Whether the two ends show the same. Of a wipe, frames further out are asked too: something that passes close to
-    the camera looks like one while it covers an end."""
-    for out in OUTWARDS if one.kind == "wipe" else (0,):
-        a, b = max(0, one.a_end - out), min(len(features) - 1, one.b_start + out)
-        if features.alike_shifted(a, b) > SAME:
-            return True
-    return False
+def _joined(found: list[Candidate], luma: np.ndarray) -> list[Candidate]:
+    """Pieces of one transition, in order, made whole: what has less than a shot between them, or nothing but frames of
+    one tone."""
+    whole: list[Candidate] = []
+    for one in found:
+        last = whole[-1] if whole else None
+        if last is not None:
+            between = luma[last.b_start : one.a_end + 1].reshape(max(0, one.a_end + 1 - last.b_start), -1)
+            toneless = len(between) > 0 and bool((between.std(axis=1) < FLAT).all())
+            if toneless or (len(between) <= LEAST_SHOT and (last.kind, one.kind) != ("cut", "cut")):
+                kind = "fade" if toneless else max((last, one), key=lambda part: part.b_start - part.a_end).kind
+                sure, rank = max(last.sure, one.sure), max(last.rank, one.rank)
+                whole[-1] = Candidate(kind, last.a_end, one.b_start, sure, rank)
+                continue
+        whole.append(one)
+    return whole
+
+
+def proposed(
+    luma: np.ndarray, chroma: np.ndarray, area: Area, stride: int, longest: int
+) -> list[tuple[Candidate, Features, int, str]]:
+    """All candidates of a run of frames, with the features that they are judged by, the stride of those, and the way in
+    which they were found."""
+    native = Features(luma, chroma, area)
+    strided = Features(luma[::stride], chroma[::stride], area) if stride > 1 else native
+    rows = [(one, native, 1, "cut" if one.kind == "cut" else "short") for one in _thinned(abrupt(native))]
+    for one in _thinned(gradual(strided, min(longest, len(strided) - 2))):
+        rows.append((one, strided, stride, one.kind))
+    return rows
+
+
+def _thinned(found: list[Candidate]) -> list[Candidate]:
+    """Without those that are nearly one of the same kind with a higher rank."""
+    kept: list[Candidate] = []
+    spans: dict[Kind, np.ndarray] = {}
+    for one in sorted(found, key=lambda one: (-one.rank, one.a_end, one.b_start)):
+        others = spans.get(one.kind, np.zeros((0, 2)))
+        both = np.minimum(others[:, 1], one.b_start) - np.maximum(others[:, 0], one.a_end)
+        either = np.maximum(others[:, 1], one.b_start) - np.minimum(others[:, 0], one.a_end)
+        if not (both > (0.75 if one.sure > 0.35 else 0.5) * either).any():
+            kept.append(one)
+            spans[one.kind] = np.concatenate([others, [[one.a_end, one.b_start]]])
+    return kept
 
 
 def _reaching(one: Candidate, features: Features, stride: int, chosen: list[Candidate]) -> Candidate:
     """A gradual transition with its ends where they really are, unless it would reach into its neighbour."""
     if one.kind == "cut":
         return one
-    a_end, b_start = one.a_end // stride, -(-one.b_start // stride)
-    b_start = min(b_start, len(features) - 1)
-    a_end, b_start = grown(features, one.kind, a_end, b_start, (b_start - a_end) // 2 + 4)
-    low = max((other.b_start for other in chosen if other.a_end < one.a_end), default=0)
-    high = min((other.a_end for other in chosen if other.a_end > one.a_end), default=10**9)
-    return replace(
-        one, a_end=min(one.a_end, max(low, stride * a_end)), b_start=max(one.b_start, min(high, stride * b_start))
-    )
+    a_end, b_start = one.a_end // stride, min(-(-one.b_start // stride), len(features) - 1)
+    low = max((other.b_start for other in chosen if other.b_start <= one.a_end), default=0)
+    high = min((other.a_end for other in chosen if other.a_end >= one.b_start), default=stride * (len(features) - 1))
+    a_end, b_start = reach(features, one.kind, a_end, b_start, -(-low // stride), high // stride)
+    return replace(one, a_end=max(low, stride * a_end), b_start=min(high, stride * b_start))
 
 
-def _strongest(found: list[Candidate], refused: Callable[[Candidate], bool] = lambda one: False) -> list[Candidate]:
-    """Of those that overlap, the one with the highest rank that is not refused, in order of time."""
+def _strongest(found: list[Candidate]) -> list[Candidate]:
+    """Of those that overlap, the one with the highest rank, in order of time."""
     chosen: list[Candidate] = []
     for one in sorted(found, key=lambda one: (-one.rank, one.a_end, one.b_start)):
-        free = all(one.a_end >= other.b_start or one.b_start <= other.a_end for other in chosen)
-        if free and not refused(one):
+        if all(one.a_end >= other.b_start or one.b_start <= other.a_end for other in chosen):
             chosen.append(one)
     return sorted(chosen, key=lambda one: one.a_end)

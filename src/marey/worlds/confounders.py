@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-KINDS = ("flash", "shake", "freeze", "stutter", "overlay", "exposure", "occluder")
+KINDS = (
+    "flash",
+    "shake",
+    "whip",
+    "freeze",
+    "stutter",
+    "overlay",
+    "logo",
+    "exposure",
+    "strobe",
+    "occluder",
+)
 
 
 @dataclass(frozen=True)
@@ -27,9 +38,11 @@ def confound(
 
     Args:
         frames: uint8 RGB (T, H, W, 3), of at least eight frames.
-        kind: `flash` (one to three frames far brighter), `shake` (the camera is knocked), `freeze` (a frame stands
-            still), `stutter` (every other frame is the one before), `overlay` (a banner comes in below and goes),
-            `exposure` (the light drops and comes back), `occluder` (something dark passes close to the camera).
+        kind: `flash` (one to three frames far brighter), `shake` (the camera is knocked), `whip` (the camera
+            is thrown to a side, past what stands there, and back), `freeze` (a frame stands still), `stutter` (every
+            other frame is the one before), `overlay` (a banner comes in below and goes), `logo` (a mark appears in a
+            corner), `exposure` (the light drops and comes back), `strobe` (every other frame or two is far brighter),
+            `occluder` (something dark passes close to the camera).
         first: the frame at which it begins; at random without it.
 
     Raises:
@@ -39,7 +52,7 @@ def confound(
         raise ValueError(f"there is no confounder {kind!r}: one of {', '.join(KINDS)} would do")
     if len(frames) < 8:
         raise ValueError(f"{len(frames)} frames are too few for a {kind}: eight would do")
-    lengths = {"flash": (1, 4), "shake": (4, 12), "freeze": (4, 12), "stutter": (6, 16)}
+    lengths = {"flash": (1, 4), "shake": (4, 12), "whip": (6, 16), "freeze": (4, 24), "stutter": (6, 16)}
     length = min(int(rng.integers(*lengths.get(kind, (12, 30)))), len(frames) - 2)
     first = int(rng.integers(1, len(frames) - length)) if first is None else min(first, len(frames) - length)
     changed = frames.copy()
@@ -47,10 +60,13 @@ def confound(
     {
         "flash": _flash,
         "shake": _shake,
+        "whip": _whip,
         "freeze": _freeze,
         "stutter": _stutter,
         "overlay": _overlay,
+        "logo": _logo,
         "exposure": _exposure,
+        "strobe": _strobe,
         "occluder": _occluder,
     }[kind](span, rng)
     return changed, Confounder(kind, first, first + length - 1)
@@ -67,6 +83,18 @@ def _shake(span: np.ndarray, rng: np.random.Generator) -> None:
         x, y = rng.uniform(-0.05, 0.05, 2) * height
         matrix = np.array([[1, 0, x], [0, 1, y]], np.float64)
         span[n] = cv2.warpAffine(span[n], matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+
+
+def _whip(span: np.ndarray, rng: np.random.Generator) -> None:
+    width = span.shape[2]
+    far = float(rng.choice((-1, 1)) * rng.uniform(0.5, 1.2) * width)
+    way = far * np.sin(np.linspace(0, np.pi, len(span) + 2)) ** 2
+    for n in range(len(span)):
+        # What lies beyond the edge of the picture is its mirror image; the exposure smears half a frame's way.
+        x = np.mod(np.arange(width) + way[n + 1], 2 * width)
+        columns = np.where(x < width, x, 2 * width - 1 - x).astype(np.intp).clip(0, width - 1)
+        smear = max(1, round(abs(way[n + 2] - way[n]) / 4))
+        span[n] = cv2.blur(span[n][:, columns], (smear, 1))
 
 
 def _freeze(span: np.ndarray, rng: np.random.Generator) -> None:
@@ -88,6 +116,25 @@ def _overlay(span: np.ndarray, rng: np.random.Generator) -> None:
         span[n, top:] = (part + 0.85 * (colour - part)).astype(np.uint8)
         if height - top > 8:
             cv2.line(span[n], (width // 10, top + 4), (width // 2, top + 4), (240, 240, 240), 3, cv2.LINE_AA)
+
+
+def _logo(span: np.ndarray, rng: np.random.Generator) -> None:
+    height, width = span.shape[1:3]
+    high, wide = round(0.14 * height), round(0.2 * width)
+    top = int(rng.choice((height // 16, height - height // 16 - high)))
+    left = int(rng.choice((width // 20, width - width // 20 - wide)))
+    mark = np.empty((high, wide, 3), np.float32)
+    mark[:] = rng.integers(0, 256, 3)
+    cv2.circle(mark, (wide // 2, high // 2), high // 3, [int(one) for one in rng.integers(0, 256, 3)], -1, cv2.LINE_AA)
+    part = span[:, top : top + high, left : left + wide]
+    part[:] = (part + 0.9 * (mark - part)).astype(np.uint8)
+
+
+def _strobe(span: np.ndarray, rng: np.random.Generator) -> None:
+    period, strength = int(rng.integers(1, 4)), float(rng.uniform(0.4, 0.85))
+    for n in range(len(span)):
+        if n // period % 2 == 0:
+            span[n] = cv2.addWeighted(span[n], 1 - strength, np.full_like(span[n], 255), strength, 0)
 
 
 def _exposure(span: np.ndarray, rng: np.random.Generator) -> None:

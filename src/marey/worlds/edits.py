@@ -12,9 +12,14 @@ import cv2
 import numpy as np
 
 KINDS = ("cut", "dissolve", "fade", "wipe")
-WIPES = ("left", "right", "up", "down", "diagonal", "iris", "slide")
-"""Where the edge moves to; `iris` is a circle that opens, and in a `slide` the second shot pushes the first away."""
-_COLOURS = {"black": 0, "white": 255}
+WIPES = ("left", "right", "up", "down", "diagonal", "iris", "slide", "push", "zoom")
+"""Where the edge moves to; `iris` is a circle that opens. In a `push` the second shot drives the first one out to the
+left, in a `slide` it comes in over the first, which stays where it is, and in a `zoom` it grows from the middle."""
+COLOURS = {"black": (0, 0, 0), "white": (255, 255, 255)}
+EASES = ("linear", "smooth", "in", "out")
+"""How a transition goes on: evenly; slowly at both ends; slowly at first; slowly at last."""
+SOFT = 0.02
+"""The usual width of a wipe's edge, as a share of its way."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,12 @@ class Join:
     """So many lie between the last whole frame of one and the first of the other: 0 for a cut, else 2 to 60."""
     detail: str = ""
     """Of a fade the colour that it goes through, `black` or `white`; of a wipe one of `WIPES`."""
+    hold: float = 0.0
+    """Of a fade, the share of its frames that show nothing but the colour, below 1."""
+    ease: str = "linear"
+    """One of `EASES`."""
+    soft: float = SOFT
+    """Of a wipe, the width of its edge as a share of its way: 0 is hard."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -35,9 +46,13 @@ class Join:
             raise ValueError(f"a cut has no frames of its own, not {self.frames}")
         if self.kind != "cut" and not 2 <= self.frames <= 60:
             raise ValueError(f"a {self.kind} of {self.frames} frames: 2 to 60 would do")
-        known = {"fade": tuple(_COLOURS), "wipe": WIPES}.get(self.kind, ("",))
+        known = {"fade": tuple(COLOURS), "wipe": WIPES}.get(self.kind, ("",))
         if self.detail not in known:
             raise ValueError(f"a {self.kind} has no {self.detail!r}: one of {', '.join(known)} would do")
+        if self.ease not in EASES:
+            raise ValueError(f"a {self.kind} does not go on {self.ease!r}: one of {', '.join(EASES)} would do")
+        if not (0 <= self.hold < 1 and 0 <= self.soft < 1):
+            raise ValueError(f"hold is {self.hold} and soft is {self.soft}: 0 to below 1 would do")
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,9 @@ class Transition:
 def draw(rng: np.random.Generator, kind: str | None = None, longest: int = 60) -> Join:
     """A join at random: 60 % cuts, the rest dissolves, fades and wipes alike, of 2 to `longest` frames.
 
+    Half of the gradual ones go on evenly; a third of the fades hold their colour; of the wipes a third have a hard edge
+    and a third a wide one.
+
     Args:
         kind: one of `KINDS` fixes that, and leaves the rest to chance.
     """
@@ -61,8 +79,12 @@ def draw(rng: np.random.Generator, kind: str | None = None, longest: int = 60) -
         return Join("cut")
     # Lengths even on a logarithmic scale: short ones are as common as long ones.
     frames = round(float(np.exp(rng.uniform(np.log(2), np.log(longest)))))
-    details = {"fade": tuple(_COLOURS), "wipe": WIPES}.get(kind, ("",))
-    return Join(kind, frames, str(rng.choice(details)))
+    details = {"fade": tuple(COLOURS), "wipe": WIPES}.get(kind, ("",))
+    detail = str(rng.choice(details))
+    ease = "linear" if rng.random() < 0.5 else str(rng.choice(EASES[1:]))
+    hold = float(rng.uniform(0.1, 0.6)) if kind == "fade" and rng.random() < 1 / 3 else 0.0
+    soft = (0.0, SOFT, float(rng.uniform(0.05, 0.25)))[int(rng.integers(3))] if kind == "wipe" else SOFT
+    return Join(kind, frames, detail, hold, ease, soft)
 
 
 def compose(
@@ -105,21 +127,35 @@ def compose(
 
 def blend(join: Join, a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
     """One frame of a transition, uint8 (H, W, 3), `t` of the way (0 is all of `a`, 1 all of `b`)."""
+    t = {"linear": t, "smooth": t * t * (3 - 2 * t), "in": t * t, "out": 1 - (1 - t) ** 2}[join.ease]
     if join.kind == "dissolve":
         return cv2.addWeighted(a, 1 - t, b, t, 0)
     if join.kind == "fade":
-        colour = _COLOURS[join.detail]
-        shot, weight = (a, 1 - 2 * t) if t < 0.5 else (b, 2 * t - 1)
-        return cv2.addWeighted(shot, weight, np.full_like(shot, colour), 1 - weight, 0)
-    if join.detail == "slide":
+        ramp = (1 - join.hold) / 2
+        shot, weight = (a, 1 - t / ramp) if t < 0.5 else (b, 1 - (1 - t) / ramp)
+        weight = max(weight, 0.0)
+        return cv2.addWeighted(shot, weight, np.full_like(shot, COLOURS[join.detail]), 1 - weight, 0)
+    if join.detail in ("slide", "push"):
         edge = min(max(round(t * a.shape[1]), 1), a.shape[1] - 1)
-        return np.concatenate([a[:, edge:], b[:, :edge]], axis=1)
-    cover = _wiped(join.detail, a.shape[0], a.shape[1], t)[..., None]
+        kept = a[:, edge:] if join.detail == "push" else a[:, : a.shape[1] - edge]
+        return np.concatenate([kept, b[:, :edge]], axis=1)
+    if join.detail == "zoom":
+        return _grown(a, b, t)
+    cover = _wiped(join.detail, a.shape[0], a.shape[1], t, max(join.soft, 1e-3))[..., None]
     return (a + cover * (b.astype(np.float32) - a) + 0.5).astype(np.uint8)
 
 
-def _wiped(detail: str, height: int, width: int, t: float) -> np.ndarray:
-    """How far the second shot covers each pixel, float32 (H, W) in 0..1, with a soft edge of a few pixels."""
+def _grown(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    """The second picture, `t` of its size, in the middle of the first."""
+    height, width = (min(max(round(t * side), 1), side - 1) for side in a.shape[:2])
+    top, left = (a.shape[0] - height) // 2, (a.shape[1] - width) // 2
+    out = a.copy()
+    out[top : top + height, left : left + width] = cv2.resize(b, (width, height), interpolation=cv2.INTER_AREA)
+    return out
+
+
+def _wiped(detail: str, height: int, width: int, t: float, soft: float) -> np.ndarray:
+    """How far the second shot covers each pixel, float32 (H, W) in 0..1; `soft` is the width of the edge."""
     x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
     order = {
         "right": lambda: x,
@@ -129,5 +165,4 @@ def _wiped(detail: str, height: int, width: int, t: float) -> np.ndarray:
         "diagonal": lambda: (x + y) / 2,
         "iris": lambda: np.hypot((x - 0.5) * width, (y - 0.5) * height) / np.hypot(width / 2, height / 2),
     }[detail]()
-    soft = 0.02
     return np.clip((t * (1 + soft) - order) / soft, 0, 1).astype(np.float32)

@@ -1,0 +1,226 @@
+"""What speaks for and against a transition between two frames: numbers that do not ask what the shots show.
+
+Each candidate gets the same list of numbers, whatever found it, and `judge` weighs them. They are ratios and
+correlations, so that a dark shot and a bright one, a flat one and a rich one count alike.
+"""
+
+import numpy as np
+
+from marey.curate.candidate import Candidate
+from marey.curate.features import Features
+
+NAMES = (
+    "rule",
+    "length",
+    "alike",
+    "alike_shifted",
+    "seen_again",
+    "contrast",
+    "contrast_by_drift",
+    "drift_before",
+    "drift_after",
+    "steps_inside_by_outside",
+    "hold_before",
+    "hold_after",
+    "hold_inside",
+    "shifted_inside",
+    "shifted_outside",
+    "mix",
+    "mix_least",
+    "quarter_order",
+    "alpha_off",
+    "alpha_back",
+    "alpha_left",
+    "dip",
+    "dip_astray",
+    "flattest",
+    "bare",
+    "colours",
+    "colours_by_side",
+    "blocks_clear",
+    "blocks_back",
+    "blocks_changed",
+    "blocks_together",
+    "monotone",
+    "apart_by_steps",
+    "light_way",
+    "seen_near",
+    "shape",
+    "shape_colour",
+    "rule_rank",
+    "zoomed",
+    "surely_shape",
+    "surely_alike",
+    "surely_seen",
+)
+SIDE = 12
+"""Frames of a shot on each side that are looked at, at most."""
+
+
+def evidence(features: Features, one: Candidate) -> np.ndarray:
+    """The numbers of one candidate, float64 (len(NAMES),), in the order of `NAMES`."""
+    a, b = one.a_end, one.b_start
+    length, last = b - a, len(features) - 1
+    side = min(SIDE, max(4, length))
+    low, high = max(0, a - side), min(last, b + side)
+    inside = np.unique(np.linspace(a, b, min(length, 12) + 1).round().astype(int))
+
+    details, energy = features.details, features.energy
+    coarse = features.coarse.reshape(len(features), -1)
+    root = coarse.shape[1] ** 0.5
+
+    alike = float(details[a] @ details[b])
+    shifted = features.alike_shifted(a, b)
+    around = [features.alike_shifted(max(0, a - k), min(last, b + k)) for k in (3, 8)]
+    near = details[max(0, a - 5) : a + 1] @ details[b : b + 6].T
+    seen = float(near.max())
+    zoomed = max(shifted, features.alike_zoomed(a, b)) if length > 4 else shifted
+
+    way = coarse[b] - coarse[a]
+    contrast = float(np.linalg.norm(way)) / root
+    before = _drift(coarse[low : a + 1]) if a > low else np.nan
+    after = _drift(coarse[b : high + 1][::-1]) if high > b else np.nan
+    drift = float(np.nanmax([before, after, 0.0]))
+
+    thirds = coarse.shape[1] // 3
+    shape = _shape(coarse[:, :thirds], a, b)
+    shape_colour = _shape(coarse[:, thirds:], a, b)
+
+    steps_in = np.linalg.norm(np.diff(coarse[a : b + 1], axis=0), axis=1) / root
+    steps_before = np.linalg.norm(np.diff(coarse[low : a + 1], axis=0), axis=1) / root
+    steps_after = np.linalg.norm(np.diff(coarse[b : high + 1], axis=0), axis=1) / root
+    outside = max(_mean(steps_before), _mean(steps_after))
+
+    hold = np.einsum("ij,ij->i", details[low:high], details[low + 1 : high + 1])  # frame to frame
+    hold_before, hold_inside, hold_after = hold[: a - low], hold[a - low : b - low], hold[b - low :]
+    pairs = np.unique(np.linspace(a, b - 1, 2).round().astype(int))
+    moved_in = np.mean([features.alike_shifted(int(t), int(t) + 1) - hold[t - low] for t in pairs])
+    sides = [t for t in (a - 2, b + 1) if 0 <= t < last]
+    moved_out = np.mean([features.alike_shifted(t, t + 1) - float(details[t] @ details[t + 1]) for t in sides] or [0.0])
+
+    middle = details[inside[1:-1]] if len(inside) > 2 else details[[a, b]]
+    to_a, to_b = middle @ details[a], middle @ details[b]
+    mix = np.sqrt(np.maximum(to_a, 0) ** 2 + np.maximum(to_b, 0) ** 2)
+    half = max(1, len(middle) // 2)
+    order = float((to_a[:half] - to_a[-half:]).mean() + (to_b[-half:] - to_b[:half]).mean())
+
+    alpha = (coarse[inside] - coarse[a]) @ way / max(float(way @ way), 1e-9)
+    even = (inside - a) / length
+    left = coarse[inside] - coarse[a] - alpha[:, None] * way
+    left_over = float(np.sqrt((left**2).mean(axis=1)).max()) / max(contrast, 1e-3)
+
+    e_a, e_b = (sorted(part.tolist())[len(part) // 2] for part in (energy[max(0, a - 2) : a + 1], energy[b : b + 3]))
+    line = (1 - even) * e_a + even * e_b
+    law = even * (1 - even) * (e_a + e_b)
+    depth = float(((line - energy[inside]) * law).sum() / max(float((law**2).sum()), 1e-6)) if length > 1 else 0.0
+    astray = float(np.abs(line - depth * law - energy[inside]).mean()) / max((e_a + e_b) / 2, 1e-6)
+    spread = features.spread
+    flattest = float(spread[a : b + 1].min()) / max(float(np.mean([spread[a], spread[b]])), 1.0)
+
+    tone = features.tones
+    colours = float(np.abs(tone[a] - tone[b]).sum()) / 2
+    tone_side = max(float(np.abs(tone[low] - tone[a]).sum()), float(np.abs(tone[b] - tone[high]).sum())) / 2
+
+    blocks = coarse[:, :thirds]
+    clear, back, changed, together = _blocks(blocks[a : b + 1])
+    window = features.coarse[inside, 0].reshape(len(inside), -1)
+    turns = np.diff(window, axis=0)
+    total = np.abs(turns).sum(axis=0)
+    net = np.abs(window[-1] - window[0])
+    monotone = float(net.sum() / max(float(total.sum()), 1e-6))
+
+    least = float(np.min(np.linalg.norm(coarse[max(0, a - 2) : a + 1, None] - coarse[None, b : b + 3], axis=2))) / root
+    pace = max(float(np.max(steps_before[-4:], initial=0)), float(np.max(steps_after[:4], initial=0)))
+    light = features.luma[inside].reshape(len(inside), -1).mean(axis=1) / 255
+    light_way = float(np.abs(light - (light[0] + even * (light[-1] - light[0]))).max())
+
+    numbers = (
+        np.log(max(one.sure, 1e-6) / max(1 - one.sure, 1e-6)),
+        np.log(length),
+        alike,
+        shifted,
+        max(*around, shifted) if length > 1 else max(around[0], shifted),
+        np.log(contrast + 0.005),
+        np.log((contrast + 0.005) / (drift + 0.01)),
+        np.log((0.0 if np.isnan(before) else before) + 0.005),
+        np.log((0.0 if np.isnan(after) else after) + 0.005),
+        np.log((float(steps_in.mean()) + 0.003) / (outside + 0.003)),
+        _least(hold_before),
+        _least(hold_after),
+        float(hold_inside.min()),
+        moved_in,
+        moved_out,
+        float(mix.mean()),
+        float(mix.min()),
+        order,
+        float(np.abs(alpha - even).mean()),
+        float(np.maximum(-np.diff(alpha), 0).sum()),
+        min(left_over, 3.0),
+        float(np.clip(depth, -2, 4)),
+        min(astray, 2.0),
+        flattest,
+        np.log(min(e_a, e_b) + 1),
+        colours,
+        colours - tone_side,
+        clear,
+        back,
+        changed,
+        together,
+        monotone,
+        np.log((least + 0.005) / (pace + 0.01)),
+        light_way,
+        seen,
+        shape,
+        shape_colour,
+        one.rank / max(one.sure, 1e-6),
+        zoomed,
+        max(0.0, shape - 0.7),
+        max(0.0, zoomed - 0.3),
+        max(0.0, max(*around, seen) - 0.3),
+    )
+    return np.array(numbers, np.float64)
+
+
+def _shape(coarse: np.ndarray, a: int, b: int) -> float:
+    """The highest correlation of the coarse picture of a frame up to `a` with that of one from `b` on: a change of
+    light leaves it high."""
+    before, after = (_unit(part) for part in (coarse[max(0, a - 3) : a + 1], coarse[b : b + 4]))
+    return float((before @ after.T).max())
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 0.01 * rows.shape[1] ** 0.5)
+
+
+def _drift(coarse: np.ndarray) -> float:
+    """How far the coarse picture goes on one side, from the frame beside the candidate outwards: root mean square."""
+    away = coarse - coarse[-1] if len(coarse) else coarse
+    return float(np.sqrt((away**2).mean(axis=1)).max())
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _least(hold: np.ndarray) -> float:
+    """The second lowest: one flash on a side is forgiven."""
+    return float(np.partition(hold, 1)[1]) if len(hold) > 2 else (float(hold.max()) if len(hold) else 1.0)
+
+
+def _blocks(light: np.ndarray) -> tuple[float, float, float, float]:
+    """Of blocks (T, 144) from the first whole frame to the last: the share that are as in either end, how often one
+    goes back, the share that change at all, and how much of a block's change happens in one step."""
+    old, new = light[0], light[-1]
+    size = np.maximum(np.abs(new - old), 0.04)
+    differ = np.abs(new - old) > 0.04
+    count = max(int(differ.sum()), 1)
+    if len(light) > 26:
+        light = light[np.linspace(0, len(light) - 1, 26).round().astype(int)]
+    to_old, to_new = np.abs(light - old), np.abs(light - new)
+    is_new = to_new < to_old
+    clear = float(((np.minimum(to_old, to_new) < 0.25 * size) & differ)[1:-1].sum()) / (count * max(len(light) - 2, 1))
+    back = float((is_new[:-1] & ~is_new[1:] & differ).sum()) / count / len(light)
+    steps = np.abs(np.diff(light, axis=0))
+    together = float((steps.max(axis=0) / size)[differ].mean()) if differ.any() else 0.0
+    return clear, back, float(differ.mean()), min(together, 3.0)
