@@ -19,7 +19,7 @@ FRAMES = 10
 """Pictures in a strip."""
 INSIDE = 4
 """Of them at most so many from within a transition."""
-MOST = 100
+MOST = 60
 """Strips on a sheet: of more transitions so many are drawn, evenly chosen."""
 ONE_COLUMN = 8
 """More strips than these stand in two columns."""
