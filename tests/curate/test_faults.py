@@ -20,7 +20,7 @@ import pytest
 import sleeping
 from counting import counted
 from filming import film
-from panning import shot
+from panning import NETWORKS, shot
 from states import NO_TEXT, rows
 
 import marey.curate.again as again
@@ -91,9 +91,9 @@ if __name__ == "__main__":
     curate(sys.argv[1], sys.argv[2], settings=Curate(without=without), workers=2, progress=tell)
     with Library.open(sys.argv[2], write=True) as library:
         select(library, Select(name="some", drop={"sharpness": 20}, duplicates="keep"), progress=tell)
-        tell("selected")
+        tell("selected", 1)
         publish(library)
-        tell("published")
+        tell("published", 1)
 """
 
 
@@ -101,9 +101,12 @@ if __name__ == "__main__":
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_killed_at_twenty_random_moments_of_the_whole_road(footage: Path) -> None:
-    """Text and captions too, then a selection and what is published; the kills fall on all phases alike, for they are
-    counted in steps of the progress. Every other one takes only the parent, and the workers must notice."""
-    without = "embedding"
+    """Text and captions too, a film that is read in reels, then a selection and what is published; the kills fall on
+    all phases alike, for they are counted in steps of the progress. Every other one takes only the parent, and the
+    workers must notice."""
+    without = ",".join(set(NETWORKS) - {"text_area"})
+    slow = np.concatenate([shot(60 + n, 100)[:, ::2, ::2] for n in range(5)])
+    write_video(footage / "long.mp4", slow, 3)  # 167 seconds
 
     def start(library: Path) -> "subprocess.Popen[str]":
         command = [sys.executable, "-c", ROAD, str(footage), str(library), without]
@@ -114,7 +117,8 @@ def test_killed_at_twenty_random_moments_of_the_whole_road(footage: Path) -> Non
     calm, stormy = footage.parent / "calm", footage.parent / "stormy"
     undisturbed = start(calm)
     steps = undisturbed.communicate()[0].splitlines()
-    assert undisturbed.returncode == 0
+    assert undisturbed.returncode == 0, steps
+    assert len([step for step in steps if step == "reading footage"]) > FILMS + 2, "the long film was not divided"
     assert {"looking at files", "reading footage", "measuring clips", "selected", "published"} <= set(steps)
 
     rng = np.random.default_rng(0)
