@@ -2,12 +2,13 @@
 
 `copy_clip` takes the whole groups of pictures that lie inside a clip: the clip is snapped inwards to keyframes that do
 not cross its ends (Stable Video Diffusion, appendix C). `exact_clip` takes every frame of it: packets of whole groups
-as they are, and the frames before and after them encoded with the same parameters (a smart cut).
+as they are, and the frames before and after them encoded with the same parameters (a smart cut; H.264 and HEVC).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from marey.media import h264
 from marey.media.mux import Written, add_sound, decode_times, like_source, new_mp4, write_sound
 from marey.media.packets import Listing, Packets
 from marey.media.source import Unusable
+from marey.media.splice import CODECS, Codec
 
 EDGE_CRF = 8.0
 """Of the frames that an exact cut has to encode: no more than a few, so that their size does not matter."""
@@ -90,13 +92,13 @@ def exact_clip(source: Packets, start: int, end: int, path: str | Path, *, sound
     assert run is not None
     wanted = listing.pts[listing.members(start, end)]
     first, last = int(listing.pts[run.first]), int(listing.pts[run.members].max())
+    codec = CODECS[source.stream.codec_context.name]
     extradata = source.stream.codec_context.extradata or b""
-    number = h264.read_extradata(extradata).free()
-    head = _encoded(source, wanted[wanted < first], number)
-    tail = _encoded(source, wanted[wanted > last], number)
+    head = _encoded(source, wanted[wanted < first], codec)
+    tail = _encoded(source, wanted[wanted > last], codec)
     for edge in (head, tail):
         if edge:
-            extradata = h264.extended(extradata, h264.sets_of(h264.units(edge[0].data, 0)))
+            extradata = codec.header(extradata, h264.units(edge[0].data, 0))
             break
     return _write(source, run, head, tail, path, sound, "", extradata)
 
@@ -106,13 +108,15 @@ def why_not_exact(source: Packets, start: int, end: int) -> str:
     context = source.stream.codec_context
     if not source.listing.timed:
         return "its packets have no times of their own"
-    if context.name != "h264":
+    codec = CODECS.get(context.name)
+    formats = _formats(codec.encoder) if codec else set()
+    if codec is None or not formats:
         return f"there is no encoder here that matches its {context.name} stream"
-    if context.pix_fmt not in _formats():
-        return f"there is no H.264 encoder here for {context.pix_fmt}"
+    if context.pix_fmt not in formats:
+        return f"there is no {context.name} encoder here for {context.pix_fmt}"
     if context.field_order not in (0, 1):  # unknown, progressive
         return "it is interlaced"
-    if not h264.read_extradata(context.extradata or b"").sequence:
+    if not codec.sets(context.extradata or b""):
         return "its header lacks the parameters of the stream"
     if whole_groups(source.listing, start, end, clean=True) is None:
         return _NO_GROUP
@@ -128,16 +132,20 @@ class _Coded:
     key: bool
 
 
-def _formats() -> set[str]:
-    return {format.name for format in av.Codec("libx264", "w").video_formats or ()}
+@cache
+def _formats(encoder: str) -> set[str]:
+    """The pixel formats that an encoder takes; none where this build of PyAV lacks it."""
+    if encoder not in av.codecs_available:
+        return set()
+    return {format.name for format in av.Codec(encoder, "w").video_formats or ()}
 
 
-def _encoded(source: Packets, times: np.ndarray, number: int) -> list[_Coded]:
+def _encoded(source: Packets, times: np.ndarray, codec: Codec) -> list[_Coded]:
     """Frames at these times, encoded with the source's own parameters, in the order of showing and of decoding."""
     if len(times) == 0:
         return []
     theirs = source.stream.codec_context
-    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder: Any = av.CodecContext.create(codec.encoder, "w")
     encoder.width, encoder.height, encoder.pix_fmt = theirs.width, theirs.height, theirs.pix_fmt
     encoder.time_base = source.time_base
     encoder.framerate = source.stream.average_rate or source.stream.guessed_rate or Fraction(25)
@@ -145,13 +153,7 @@ def _encoded(source: Packets, times: np.ndarray, number: int) -> list[_Coded]:
         encoder.sample_aspect_ratio = source.aspect
     for name in ("color_primaries", "color_trc", "colorspace", "color_range"):
         setattr(encoder, name, getattr(theirs, name))
-    # mbtree=0: as in encode.py, for the same bytes every time. The number keeps its parameters apart from the source's.
-    encoder.options = {
-        "crf": f"{EDGE_CRF:g}",
-        "preset": "medium",
-        "bf": "0",
-        "x264-params": f"mbtree=0:sps-id={number}",
-    }
+    encoder.options = {"crf": f"{EDGE_CRF:g}", "preset": "medium", **codec.options(theirs.extradata or b"")}
     encoder.thread_count = 1
     coded: list[_Coded] = []
     wanted = {int(time) for time in times}
@@ -181,7 +183,6 @@ def _write(
     first, last = min(order), max(order)
     shown_for = source.duration(int(listing.members(last, last)[0]))
     span = last - first + shown_for
-    size = h264.length_size(source.stream.codec_context.extradata)
     with new_mp4(path) as container:
         stream = like_source(container, source)
         if extradata:
@@ -190,7 +191,7 @@ def _write(
         voice = add_sound(container, source) if sound else None
         heard = voice is not None and write_sound(container, voice, source, start, end)
         times = iter(decode_times(order))
-        for packet in _packets(source, run, head, tail, size):
+        for packet in _packets(source, run, head, tail):
             pts = packet.pts
             packet.pts, packet.dts = pts - first, next(times) - first
             packet.time_base = source.time_base
@@ -217,18 +218,25 @@ def _write(
     )
 
 
-def _packets(source: Packets, run: Run, head: list[_Coded], tail: list[_Coded], size: int) -> Iterator[Any]:
-    yield from (_packet(one, size) for one in head)
+def _packets(source: Packets, run: Run, head: list[_Coded], tail: list[_Coded]) -> Iterator[Any]:
+    context = source.stream.codec_context
+    codec, extradata = CODECS.get(context.name), context.extradata or b""
+    size = codec.length_size(extradata) if codec else 0
+    for n, one in enumerate(head, 1):
+        closing = codec.closing if codec and n == len(head) else ()
+        yield _packet([*h264.units(one.data, 0), *closing], size, one.pts, one.key)
     members = set(run.members.tolist())
     for n, packet in enumerate(source.packets(run.first, run.stop), run.first):
-        if n in members:
+        if n == run.first and head and codec and codec.says_sets:
+            yield _packet([*codec.sets(extradata), *h264.units(bytes(packet), size)], size, packet.pts, True)
+        elif n in members:
             yield packet
-    yield from (_packet(one, size) for one in tail)
+    yield from (_packet(h264.units(one.data, 0), size, one.pts, one.key) for one in tail)
 
 
-def _packet(one: _Coded, size: int) -> Any:
-    packet: Any = av.Packet(h264.joined(h264.units(one.data, 0), size) if size else one.data)
-    packet.pts, packet.is_keyframe = one.pts, one.key
+def _packet(parts: list[bytes], size: int, pts: int, key: bool) -> Any:
+    packet: Any = av.Packet(h264.joined(parts, size))
+    packet.pts, packet.is_keyframe = pts, key
     return packet
 
 

@@ -19,10 +19,10 @@ from typing import Any
 import av
 import numpy as np
 
-from marey.media import h264
 from marey.media.orientation import Orientation, of_frame_matrix
 from marey.media.probe import open_video, shown_size, video_stream
 from marey.media.source import Unusable
+from marey.media.splice import CODECS
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Listing:
     keys: np.ndarray
     """bool (N,): a decoder can start here."""
     clean: np.ndarray
-    """bool (N,): nothing that is shown after it needs what stood before it (of H.264: an IDR picture; else a key)."""
+    """bool (N,): a piece of another encoder may stand before it (of H.264: an IDR picture). Else as `keys`."""
     hidden: np.ndarray
     """bool (N,): cut away by an edit list, decoded and never shown."""
     damaged: np.ndarray
@@ -196,13 +196,14 @@ def _after(packet: Any, packets: Iterator[Any], n: int, first: int) -> Iterator[
 
 def _list(container: Any, stream: Any) -> Listing:
     rows: list[tuple[int | None, bool, bool, bool, bool, int]] = []
-    code = h264.length_size(stream.codec_context.extradata) if stream.codec_context.name == "h264" else None
+    codec = CODECS.get(stream.codec_context.name)
+    size = codec.length_size(stream.codec_context.extradata) if codec else 0
     with suppress(av.error.FFmpegError, OSError):  # a file that breaks off has the packets before
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
             key = bool(packet.is_keyframe)
-            clean = key and (code is None or h264.is_idr(bytes(packet), code))
+            clean = key and (codec is None or codec.is_clean(bytes(packet), size))
             length = max(0, packet.duration or 0)
             rows.append((packet.pts, key, clean, bool(packet.is_discard), bool(packet.is_corrupt), length))
     times = [row[0] for row in rows]
