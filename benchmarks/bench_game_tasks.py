@@ -1,4 +1,4 @@
-"""The tasks of the world of Jules, by small judges on a processor: python benchmarks/bench_game_tasks.py [CLIPS] [STEPS]
+"""The tasks of the world of Jules, by small judges: python benchmarks/bench_game_tasks.py [CLIPS] [STEPS]
 
 Retrieval between video, text and sound with distinct texts, its ceiling, chance, and shuffled pairs as a negative
 control; a classifier of events; labels read from colours, after a reconstruction too (the pictures as JPEG of falling
@@ -24,9 +24,8 @@ def line(name: str, told: Retrieval) -> None:
     cells = " ".join(f"{100 * told.recall[k].value:6.1f}" for k in told.recall)
     chance = " ".join(f"{100 * told.chance[k]:5.2f}" for k in told.chance)
     ceiling = " ".join(f"{100 * told.ceiling[k]:5.1f}" for k in told.ceiling)
-    print(
-        f"{name:<34}{cells}   chance {chance}   ceiling {ceiling}   median rank {told.median_rank:.0f} of {told.candidates}"
-    )
+    rank = f"median rank {told.median_rank:.0f} of {told.candidates}"
+    print(f"{name:<34}{cells}   chance {chance}   ceiling {ceiling}   {rank}")
 
 
 def main(count: int, steps: int) -> None:
