@@ -18,7 +18,7 @@ import numpy as np
 
 from marey import samples
 from marey.media import probe, read
-from marey.worlds.edits import Join, Transition, compose, draw
+from marey.worlds.edits import Transition, compose, draw
 
 SHOTS = {  # file: the first and the last frame of each shot in it
     "bigbuckbunny.mp4": ((0, 131),),

@@ -14,7 +14,7 @@ from panning import shot
 
 from marey.curate.album import StillsTap, still_size
 from marey.curate.roll import Roll
-from marey.curate.taps import Ask, LightTap, MotionTap, Pass, Planes, SignatureTap
+from marey.curate.taps import Ask, LightTap, MotionTap, Pass, Planes, SignatureTap, flow_input
 from marey.media import Frame, probe, read, write_video
 from marey.signals.light import light
 from marey.signals.motion import PAIR_SECONDS, motion
@@ -87,9 +87,12 @@ def test_numbers_are_those_of_the_slow_way(two_shots: Path) -> None:
         assert np.abs(arrays["luma"][n] - small).mean() < 1.5
     assert arrays["pairs"].tolist() == [[0, 13], [13, 26], [26, 39], [50, 63], [63, 76], [76, 89], [89, 102]]
     for (a, b), row in zip(arrays["pairs"], arrays["motion"], strict=True):
-        found = motion(frames[a].gray(96), frames[b].gray(96), frames[a].height, frames[a].width)
         scale = PAIR_SECONDS / float(frames[b].seconds - frames[a].seconds)
+        size = frames[a].height, frames[a].width
+        found = motion(*(flow_input(frames[n].gray(128)) for n in (a, b)), *size)
         np.testing.assert_allclose(row, np.array(astuple(found)) * scale, rtol=1e-5, atol=1e-6)
+        slow = motion(frames[a].gray(96), frames[b].gray(96), *size)  # scaled from the source itself
+        assert row[0] == pytest.approx(slow.magnitude * scale, rel=0.05)
     for n, row in zip(arrays["sampled"], arrays["light"], strict=True):
         slow = light(frames[n].gray(128), frames[n].yuv(LUMA)[1], frames[n].lines())
         np.testing.assert_allclose(row, slow, rtol=1e-5)

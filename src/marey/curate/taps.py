@@ -145,7 +145,7 @@ class MotionTap:
     The columns are those of `signals.motion.MOTION`. A shot that is too short for a pair gives its widest one, scaled.
     """
 
-    ask = Ask(PAIR_SECONDS, SHORT_SIDE)
+    ask = Ask(PAIR_SECONDS, SHARPNESS_SIDE)  # a size that is made anyway, from which its own is near
 
     def __init__(self) -> None:
         self._before: tuple[Frame, np.ndarray] | None = None
@@ -155,14 +155,15 @@ class MotionTap:
 
     def take(self, frame: Frame, planes: Planes) -> None:
         """Every half second."""
+        small = flow_input(planes[0])
         if self._before is not None:
-            self._pair(*self._before, frame, planes[0])
-        self._before = (frame, planes[0])
+            self._pair(*self._before, frame, small)
+        self._before = (frame, small)
 
     def end_shot(self, last: Frame) -> None:
         """No pair goes from shot to shot."""
         if self._before is not None and not self._paired and last.n > self._before[0].n:
-            self._pair(*self._before, last, last.gray(SHORT_SIDE))
+            self._pair(*self._before, last, flow_input(last.gray(SHARPNESS_SIDE)))
         self._before, self._paired = None, False
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -178,6 +179,13 @@ class MotionTap:
         self._pairs.append((before.n, after.n))
         self._motion.append(astuple(moved.scaled(scale)))
         self._paired = True
+
+
+def flow_input(luma: np.ndarray) -> np.ndarray:
+    """A luma of the short side `SHARPNESS_SIDE` at that of the flow."""
+    height, width = luma.shape
+    scale = SHORT_SIDE / min(height, width)
+    return cv2.resize(luma, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_LINEAR)
 
 
 class LightTap:

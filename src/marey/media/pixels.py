@@ -143,7 +143,7 @@ class Pixels:
             return np.full((height, width, 2), 128, np.uint8)
         high, wide = self._scaler.stored(height, width)
         planes = [shrunk([_plane(picture, n)], high, wide) for n in (1, 2)]
-        return self._scaler.orientation.apply(_widened(np.stack(planes, axis=-1), picture, chroma=True))
+        return self._scaler.orientation.apply(_widened(cv2.merge(planes), picture, chroma=True))
 
     def _as_planar(self) -> Any:
         """The picture itself if its planes can be read in place, else converted, once."""

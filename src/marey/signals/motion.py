@@ -6,6 +6,7 @@ right do not cancel.
 """
 
 from dataclasses import astuple, dataclass, fields
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ FARNEBACK = {
     "poly_sigma": 1.2,
     "flags": 0,
 }
-_STEP = 3  # the affine fit takes every third row and column of the flow, which is smooth
+_STEP = 4  # the affine fit takes every fourth row and column of the flow, which is smooth
 _ROUNDS = 2
 
 
@@ -75,7 +76,7 @@ def motion(before: np.ndarray, after: np.ndarray, height: int, width: int) -> Mo
     along = float(right.sum(axis=0) @ x + down.sum(axis=1) @ y)
     across = float(down.sum(axis=0) @ x - right.sum(axis=1) @ y)
     arms = float((x**2).sum() * rows + (y**2).sum() * columns)
-    sparse = field[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP]
+    sparse = field[min(_STEP // 2, rows - 1) :: _STEP, min(_STEP // 2, columns - 1) :: _STEP]
     camera = global_affine(sparse)
     return Motion(
         magnitude=float(cv2.magnitude(right, down).mean()),
@@ -94,21 +95,28 @@ def global_affine(field: np.ndarray) -> np.ndarray:
     Least squares, then two rounds in which vectors far from the fit count less and less (Tukey's biweight): what moves
     by itself on less than about a third of the picture does not drag the camera along.
     """
-    rows, columns = field.shape[:2]
-    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
-    design = np.stack([np.ones(rows * columns), x.ravel(), y.ravel()], axis=1)  # (N, 3)
-    vectors = field.reshape(-1, 2).astype(np.float64)  # (N, 2)
-    weights = np.ones(len(vectors))
-    fit = np.zeros_like(vectors)
-    for _ in range(1 + _ROUNDS):
-        weighted = design * weights[:, None]
+    design = _places(*field.shape[:2])  # (3, N)
+    vectors = field.reshape(-1, 2).T.astype(np.float64)  # (2, N)
+    weighted, fit = design, vectors
+    for n in range(1 + _ROUNDS):
         # A tiny ridge: of one row or one column of vectors not all six numbers can be told.
-        normal = design.T @ weighted + 1e-9 * len(vectors) * np.eye(3)
-        fit = design @ np.linalg.solve(normal, weighted.T @ vectors)
-        left = np.hypot(*(vectors - fit).T)
-        reach = 3.0 * float(np.median(left)) + 1e-3 * float(np.abs(vectors).max()) + 1e-9
-        weights = np.maximum(0.0, 1 - (left / reach) ** 2) ** 2
-    return fit.reshape(field.shape).astype(np.float32)
+        normal = weighted @ design.T + 1e-9 * vectors.shape[1] * np.eye(3)
+        fit = np.linalg.solve(normal, weighted @ vectors.T).T @ design
+        if n < _ROUNDS:
+            left = vectors - fit
+            squares = left[0] ** 2 + left[1] ** 2
+            reach = 3.0 * float(np.sqrt(np.median(squares))) + 1e-3 * float(np.abs(vectors).max()) + 1e-9
+            weighted = design * np.maximum(0.0, 1 - squares / reach**2) ** 2
+    return fit.T.reshape(field.shape).astype(np.float32)
+
+
+@lru_cache(16)
+def _places(rows: int, columns: int) -> np.ndarray:
+    """One, x and y of each vector, from -1 to 1: float64 (3, N)."""
+    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    places = np.stack([np.ones(rows * columns), x.ravel(), y.ravel()])
+    places.setflags(write=False)
+    return places
 
 
 def diagonal(height: int, width: int) -> float:
