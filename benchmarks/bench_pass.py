@@ -212,7 +212,8 @@ def bench(folder: Path, name: str, seconds: float, rounds: int, threads: list[in
             marks[0] = f"{score(path, truth, run.found[0]):.3f}"
             marks[1] = f"{rank_correlation(usual, halves(run.found[1], seconds)):.3f}"
         print(
-            f"| {side} | {frames / run.wall:.0f} | {run.threads} | {alone.wall / run.wall:.2f} | {1e3 * cpu / frames:.2f} "
+            f"| {side} | {frames / run.wall:.0f} | {run.threads} | {alone.wall / run.wall:.2f} "
+            f"| {1e3 * cpu / frames:.2f} "
             f"| {alone_cpu / cpu:.2f} | {content / run.wall:.2f} | {' | '.join(marks)} |",
             flush=True,
         )
