@@ -505,9 +505,18 @@ def test_every_name_that_a_file_can_have(films: Path, tmp_path: Path) -> None:
     with Library.open(tmp_path / "library") as library:
         stored = {os.fsencode(text_path(row["path"])) for row in library.rows("select path from inputs")}
     assert stored == {os.path.join(place, name) for name in NAMES}
+    keep = footage / "good.mp4"
+    keep.write_bytes(data)
+    os.truncate(os.path.join(place, NAMES[0]), 10)
+    with open(os.path.join(place, b"\x1b[2Jscreen.mp4"), "wb") as file:
+        file.write(b"no film")
+    lines = str(work(footage)).splitlines()
+    assert sum("two\\x0alines.mp4: " in line for line in lines) == 1
+    assert all(line.isprintable() for line in lines)
+    keep.unlink()
     for name in NAMES:
         os.truncate(os.path.join(place, name), 10)
-    assert len(work_all_broken(footage)) == len(NAMES)
+    assert len(work_all_broken(footage)) == len(NAMES) + 2  # and the two of before
 
 
 def work_all_broken(footage: Path) -> list[str]:

@@ -129,8 +129,7 @@ class Reader:
     def whole_seconds(self) -> dict[str, float]:
         """How long the footage is of which only a part was read: its own row tells of that part."""
         rows = self._library.rows("select item, out from ledger where stage = ?", stage_key(ReadStage()))
-        told = {row["item"]: json.loads(row["out"]).get("whole_seconds") for row in rows}
-        return {item: seconds for item, seconds in told.items() if seconds}
+        return {row["item"]: seconds for row in rows if (seconds := _whole_seconds(row))}
 
     def _divided(self, wholes: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         """Items of reels by footage, of each that can be divided."""
@@ -176,7 +175,8 @@ class Reader:
         """One footage: what it is, where its trace and its stills lie, and that it was read."""
         library, name = self._library, result.id
         before = library.one("select seconds from footage where id = ?", name) or {}
-        whole = self.whole_seconds().get(name, before.get("seconds"))
+        done = library.one("select out from ledger where item = ? and stage = ?", name, stage_key(ReadStage()))
+        whole = _whole_seconds(done) or before.get("seconds")
         parts = result.out.get("parts", [])
         trace = self._whole_trace([part["trace"] for part in parts]) if parts else ""
         with library.transaction():
@@ -292,13 +292,24 @@ def footage_columns(out: Mapping[str, Any]) -> dict[str, Any]:
 
 def stills_of(library: Library, footage: str) -> list[str]:
     """The items of a footage's stills: its id, a colon and the number of the frame."""
-    rows = library.rows("select item from tensors where kind = 'stills' and item glob ?", f"{footage}:*")
+    # A range of the primary key: a pattern would look through those of all other footage too.
+    rows = library.rows(
+        "select item from tensors where kind = 'stills' and item >= ? and item < ?", f"{footage}:", f"{footage};"
+    )
     return [row["item"] for row in rows]
 
 
+def _whole_seconds(row: Mapping[str, Any] | None) -> float | None:
+    """What a row of the ledger says of the length of a footage of which a part was read."""
+    return None if row is None else json.loads(row["out"]).get("whole_seconds")
+
+
 def _delete_reels(library: Library, footage: str) -> None:
-    done = [row["item"] for row in library.rows("select item from ledger where stage = ?", _REEL)]
-    mine = [item for item in done if item.startswith(f"{footage}:")]
+    ends = (f"{footage}:", f"{footage};")
+    rows = library.rows("select item from ledger where stage = ? and item >= ? and item < ?", _REEL, *ends)
+    mine = [row["item"] for row in rows]
+    if not mine:
+        return
     library.delete("ledger", item=mine, stage=_REEL)
     for kind in _KEPT:
         library.delete("tensors", kind=kind, item=mine)

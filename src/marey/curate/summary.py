@@ -51,7 +51,7 @@ class Summary:
             lines.append(f"measured     {_measured(self.measured)}")
         if self.told:
             lines.append(f"captions     {_measured(self.told)}")
-        lines += [f"  {row['status']:<9} {row['path']}: {row['reason']}" for row in self.unusable[:20]]
+        lines += [f"  {row['status']:<9} {_shown(row['path'])}: {row['reason']}" for row in self.unusable[:20]]
         if len(self.unusable) > 20:
             lines.append(f"  ... and {len(self.unusable) - 20} more, all in the catalog")
         if self.left_out:
@@ -90,6 +90,11 @@ def _measured(counts: dict[str, int]) -> str:
     for name, n in sorted(counts.items()):
         groups.setdefault(n, []).append(name)
     return "; ".join(f"{', '.join(names)} of {_clips(n)}" for n, names in sorted(groups.items(), reverse=True))
+
+
+def _shown(path: str) -> str:
+    """A path on one line: a name can hold line breaks, and codes that a terminal would obey."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in path)
 
 
 def _clips(n: int) -> str:
