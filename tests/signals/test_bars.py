@@ -122,10 +122,39 @@ def stage() -> np.ndarray:
     return picture
 
 
+def scrolling() -> np.ndarray:
+    """The lightest of each pixel while lines of text roll over a night sky."""
+    rng = np.random.default_rng(6)
+    picture = np.clip(scene(6, HEIGHT, WIDTH) / 6 + rng.normal(0, 2, (HEIGHT, WIDTH)), 0, 255).astype(np.uint8)
+    for n in range(40):
+        text = "a gun that takes twelve pictures"[: 14 + 9 * (n % 3)]
+        (wide, _), _ = cv2.getTextSize(text, 0, 2.2, 6)
+        cv2.putText(picture, text, (960 - wide // 2, 30 + 28 * n), cv2.FONT_HERSHEY_SIMPLEX, 2.2, 250, 6)
+    return picture
+
+
+def road() -> np.ndarray:
+    """A dark strip of the scene at the bottom."""
+    picture = scene(7, HEIGHT, WIDTH)
+    picture[1052:] = 30
+    return picture
+
+
 @pytest.mark.parametrize(
     "picture",
-    [moon(200), moon(430), moon(525), skyline(), dusk(), credits(), stage(), np.zeros((HEIGHT, WIDTH), np.uint8)],
-    ids=["moon", "large moon", "huge moon", "skyline", "dusk", "credits", "stage", "black"],
+    [
+        scrolling(),
+        road(),
+        moon(200),
+        moon(430),
+        moon(525),
+        skyline(),
+        dusk(),
+        credits(),
+        stage(),
+        np.zeros((HEIGHT, WIDTH), np.uint8),
+    ],
+    ids=["scrolling", "road", "moon", "large moon", "huge moon", "skyline", "dusk", "credits", "stage", "black"],
 )
 def test_a_dark_scene_has_no_bars(picture: np.ndarray) -> None:
     assert found([picture] * 3) == Bars()

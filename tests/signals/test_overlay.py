@@ -114,6 +114,28 @@ def test_a_camera_at_rest_gives_no_answer() -> None:
     assert overlays(still, HEIGHT, WIDTH) is None
 
 
+def test_of_a_camera_at_rest_a_thing_before_stars_tells_nothing() -> None:
+    pictures = []
+    for n in range(8):
+        sky = np.full((HEIGHT, WIDTH), 20, np.uint8)
+        for y, x in np.random.default_rng(1).integers(10, (HEIGHT - 10, WIDTH - 10), (60, 2)):
+            sky[y : y + 4, x : x + 4] = 200
+        pictures.append(cv2.circle(sky, (60 + 70 * n, 300 - 30 * n), 50, 230, -1))
+    assert overlays(pictures, HEIGHT, WIDTH) != []  # the circle alone makes eight views of it
+    assert overlays(pictures, HEIGHT, WIDTH, move="static") is None
+
+
+def test_a_zoom_leaves_the_middle_where_it_is() -> None:
+    big = scene(12)
+    pictures = []
+    for n in range(8):
+        matrix = cv2.getRotationMatrix2D((800, 450), 0, 1.15**n)
+        pictures.append(cv2.warpAffine(big, matrix, (1600, 900))[450 - 180 : 450 + 180, 800 - 320 : 800 + 320])
+    assert overlays(pictures, HEIGHT, WIDTH, move="zoom in") == []
+    marked = painted(pictures, "word", 486, 16, 1.0)
+    assert overlap(overlays(marked, HEIGHT, WIDTH, move="zoom in"), "word", 486, 16) > 0.5
+
+
 def test_of_shots_at_rest_the_rest_of_the_footage_tells() -> None:
     views = [panned(seed, count=1) for seed in range(10, 18)]
     marked = [painted(view, "word", 486, 16, 0.7) for view in views]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DARKEST = 32
+DARKEST = 22
 """Grey levels that the tone of a bar has at most."""
 LIGHT = 12
 """Grey levels above that tone from which on a pixel is of the picture."""
@@ -23,7 +23,8 @@ UNEVEN = 0.5
 """Of two opposite bars the smaller one has at least this share of the larger, unless both are small."""
 _FULL = 0.3  # of a line lit, from which on a picture shows where it ends
 _OUTSIDE = 0.3  # of a line within a bar, that logos and subtitles may take in the mean
-_JUMP = 0.5  # of the lit share, that must begin at the edge
+_JUMP = 0.6  # of the lit share, that must begin at the edge
+_EVEN, _FLAT = 4, 0.7  # grey levels about its tone, within which so much of a bar lies; stars and clouds lie beyond
 _SOFT = 2  # lines over which an edge may be spread
 
 
@@ -100,7 +101,9 @@ def _edge(picture: np.ndarray) -> tuple[float, bool]:
     jump = lit[np.minimum(at + 1, high - 1)] - lit[np.maximum(at - _SOFT, 0)]
     outside = np.cumsum(lit)[at - 1] / at
     inside = np.array([(lit[n : n + max(3, high // 20)] >= 0.5 * full).mean() for n in at + 1])
-    good = (jump >= _JUMP * full) & (outside <= _OUTSIDE * full) & (inside >= 0.9)
+    even = (np.abs(picture[:furthest].astype(np.int16) - round(tone)) <= _EVEN).mean(axis=1)
+    flat = np.cumsum(even)[at - 1] / at
+    good = (jump >= _JUMP * full) & (outside <= _OUTSIDE * full) & (inside >= 0.9) & (flat >= _FLAT)
     if not good.any():
         return 0.0, True
     edge = int(at[good][np.argmax(jump[good])])

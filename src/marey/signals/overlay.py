@@ -30,6 +30,7 @@ _AWAY = 0.5  # of an edge's own strength, by which it may differ and be the same
 _NET = 0.25  # energy of the mean edge over the mean energy of the edges
 _JOIN = 0.022  # of the long side: edges so close are of one overlay
 _MARGIN = 0.012  # of the long side, at the borders, that is not looked at
+_MIDDLE = 0.15  # of the long side, about which a zoom turns, and where it moves next to nothing
 _LARGEST = 0.3  # of the picture, that one overlay covers at most
 _LEAST = 12  # pixels of edge
 _ENDS = (1.0, 99.0)  # percentiles of where they lie, from which a box reaches to which
@@ -57,6 +58,7 @@ def overlays(
     *,
     elsewhere: Callable[[], Sequence[np.ndarray]] = tuple,
     inside: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
+    move: str = "",
 ) -> list[Box] | None:
     """The overlays of a clip.
 
@@ -65,19 +67,21 @@ def overlays(
         height, width: of the source as shown.
         elsewhere: gives pictures of other clips of the same footage; asked if those of this one are too much alike.
         inside: lines at the top, bottom, left and right that are bars, as shares of the height and width.
+        move: what the camera does, of `camera.MOVES`, if it is known. Of a camera at rest all pictures count as one,
+            whatever moves before it; one that zooms or rolls leaves the middle where it is, which is not looked at.
 
     Returns:
         None if too few pictures differ for anything to stand out.
     """
     shape = looks[0].shape
     own = [_Picture(one) for one in looks]
-    chosen = _differing(own)
+    chosen = _differing(own[:1] if move == "static" else own)
     if len(chosen) < PICTURES:
-        chosen = _differing([*own, *(_Picture(one) for one in elsewhere() if one.shape == shape)])
+        chosen = _differing([*chosen, *(_Picture(one) for one in elsewhere() if one.shape == shape)])
     if len(chosen) < PICTURES:
         return None
     high, wide = own[0].edges.shape[:2]
-    area = _looked_at(high, wide, inside)
+    area = _looked_at(high, wide, inside, move in ("zoom in", "zoom out", "roll"))
     # Only where edges do not cancel out over the pictures can their median be one.
     net = _energy(np.mean([one.edges for one in chosen], axis=0))
     often = (net >= (EDGE / 2) ** 2) & (net >= _NET * np.mean([one.energy for one in chosen], axis=0)) & area
@@ -143,12 +147,15 @@ def _same(gradient: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return same
 
 
-def _looked_at(height: int, width: int, inside: tuple[float, float, float, float]) -> np.ndarray:
+def _looked_at(height: int, width: int, inside: tuple[float, float, float, float], ring: bool) -> np.ndarray:
     margin = max(2, round(_MARGIN * max(height, width)))
     top, bottom = (int(np.ceil(share * height)) + margin for share in inside[:2])
     left, right = (int(np.ceil(share * width)) + margin for share in inside[2:])
     area = np.zeros((height, width), bool)
     area[top : height - bottom, left : width - right] = True
+    if ring:
+        y, x = np.ogrid[:height, :width]
+        area &= np.hypot(y - height / 2, x - width / 2) > _MIDDLE * max(height, width)
     return area
 
 

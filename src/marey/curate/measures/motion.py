@@ -46,7 +46,7 @@ class CameraMotion(Measure):
     def measure(self, view: View) -> Measured:
         """In pixels of the source; the data tells the move: a word, pan and tilt in pixels, zoom as a share,
         and roll in degrees."""
-        table, _ = _table(view)
+        table, _ = motion_table(view)
         move = asdict(camera_move(table, view.footage["height"], view.footage["width"]))
         data = {name: one if isinstance(one, str) else round(one, 4) for name, one in move.items()}
         return Measured(_column(table, "camera"), data)
@@ -60,19 +60,19 @@ class ObjectMotion(Measure):
 
     def measure(self, view: View) -> Measured:
         """In pixels of the source."""
-        return Measured(_column(_table(view)[0], "object"))
+        return Measured(_column(motion_table(view)[0], "object"))
 
 
 def _moved(view: View) -> tuple[float, dict[str, Any]]:
     """Mean magnitude over half a second in source pixels, and what else the flow says."""
-    table, short = _table(view)
+    table, short = motion_table(view)
     found = dict(zip(MOTION, table.mean(axis=0).tolist(), strict=True))
     magnitude = found.pop("magnitude")
     data = {name: round(value, 6) for name, value in found.items()}
     return magnitude, {**data, "pairs": len(view.pairs), "short": short}
 
 
-def _table(view: View) -> tuple[np.ndarray, bool]:
+def motion_table(view: View) -> tuple[np.ndarray, bool]:
     """The motion of a clip's pairs, (P, 7) with P at least 1, and whether they are closer than half a second."""
     if len(view.pairs):
         short = bool((np.diff(view.pts[view.pairs], axis=1) * view.tick).max() < PAIR_SECONDS - 1e-3)

@@ -5,6 +5,8 @@ from dataclasses import astuple
 from typing import Any, ClassVar
 
 from marey.curate.measure import Measure, Measured, View
+from marey.curate.measures.motion import motion_table
+from marey.signals.camera import camera_move
 from marey.signals.overlay import DIFFERENT, EDGE, LONG_SIDE, PICTURES, SAME, overlays, share
 
 
@@ -26,7 +28,8 @@ class Overlay(Measure):
         height, width = view.footage["height"], view.footage["width"]
         black, _ = view.bars
         inside = (black.top / height, black.bottom / height, black.left / width, black.right / width)
-        found = overlays(view.looks, height, width, elsewhere=lambda: view.elsewhere, inside=inside)
+        move = camera_move(motion_table(view)[0], height, width).move
+        found = overlays(view.looks, height, width, elsewhere=lambda: view.elsewhere, inside=inside, move=move)
         if found is None:
             return Measured(None, reason="too little moves to tell what is laid over it")
         return Measured(share(found, height, width), [list(astuple(box)) for box in found])
