@@ -165,6 +165,7 @@ def test_match_is_of_every_caption_and_is_computed_anew_when_one_changes(footage
     assert set(data(after)["stills"]) == captioners | {"file"}
     assert data(after)["facts"] == data(before)["facts"] != data(after)["file"]
     assert len(data(after)["stills"]["file"]) == 3
+    assert (data(after)["of"], after["value"]) == ("file", data(after)["file"])  # a person's words weigh most
 
 
 def test_match_goes_by_the_stored_embedding(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:

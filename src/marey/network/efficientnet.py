@@ -6,6 +6,7 @@ state-dict keys are those of the published PyTorch weights.
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -63,6 +64,7 @@ def load_efficientnet(path: Path, sha256: str) -> EfficientNetLite0:
     """
     network = EfficientNetLite0()
     network.load_state_dict(read_pickled(path, sha256))
+    network.to(memory_format=torch.channels_last)  # a fifth less time on a CPU
     return network.eval().requires_grad_(False)
 
 

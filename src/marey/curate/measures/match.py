@@ -1,5 +1,7 @@
 """How well a clip's captions tell what it shows."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +26,8 @@ class Match(Measure):
         method = self.given.clip_name or "conse"
         conse = {"method": "conse", "pictures": LITE, "labels": LABELS, "sentences": "all-MiniLM-L6-v2"}
         clip = {"method": "clip", "model": self.given.clip_name}
-        self.version = f"1+{method}"  # type: ignore[misc]
+        weights = hashlib.sha256(json.dumps(Select().captions).encode()).hexdigest()[:6]
+        self.version = f"1+{method}+{weights}"  # type: ignore[misc]
         self.params: Mapping[str, Any] = clip if self.given.clip else conse  # type: ignore[misc]
 
     def lacking(self) -> str:
@@ -37,7 +40,7 @@ class Match(Measure):
         self._matcher = self._encoder if self.given.clip else Conse(self._encoder)
 
     def measure(self, view: View) -> Measured:
-        """-1 to 1, that of the caption which is trained on most by the weights of the paper. The data has the cosine of
+        """-1 to 1, that of the caption which is trained on most by a selection's own weights. The data has the cosine of
         every caption by its captioner, under `stills` that of each still, and under `of` whose the value is."""
         texts = {name: text for name, text in sorted(view.captions.items()) if text.strip()}
         chosen = heaviest_caption(caption_weights(texts, Select().captions))
