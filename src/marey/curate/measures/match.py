@@ -40,7 +40,7 @@ class Match(Measure):
         self._matcher = self._encoder if self.given.clip else Conse(self._encoder)
 
     def measure(self, view: View) -> Measured:
-        """-1 to 1, that of the caption which is trained on most by a selection's own weights. The data has the cosine of
+        """-1 to 1, that of the caption which is trained on most by the default weights. The data has the cosine of
         every caption by its captioner, under `stills` that of each still, and under `of` whose the value is."""
         texts = {name: text for name, text in sorted(view.captions.items()) if text.strip()}
         chosen = heaviest_caption(caption_weights(texts, Select().captions))
