@@ -113,7 +113,9 @@ def test_text_and_a_sure_label_are_told() -> None:
     assert of_still(known(GREY, 0.02, text(0.02, 0.06))) == "An evenly lit, grey picture with text in it."
     sure = {"labels": {"data": [["tennis ball", 0.8], ["dog", 0.1]]}}
     unsure = {"labels": {"data": [["tennis ball", 0.2]]}}
-    assert told(GREY, 0.0, sure).startswith("An evenly lit, grey shot of a tennis ball in which almost nothing moves")
+    assert told(GREY, 0.0, sure).startswith(
+        "An evenly lit, grey shot of what looks like a tennis ball in which almost nothing moves"
+    )
     assert "ball" not in told(GREY, 0.0, unsure)
 
 

@@ -262,3 +262,34 @@ def test_near_duplicates_go_by_hashes_and_embeddings_together(footage: Path) -> 
     assert len(set(groups.values())) == 4
     assert json.loads(rows[0]["params"])["embedding"] == KIND
     assert work(footage, "embedding").measured == {}
+
+
+def test_labels_name_what_photographs_show_and_captions_say_so(tmp_path: Path) -> None:
+    from PIL import Image
+
+    place = tmp_path / "footage"
+    place.mkdir()
+    for name in ("coffee.png", "rocket.jpg"):
+        Image.fromarray(photograph(name)).save(place / name)
+    assert work(place, "labels").measured["labels"] == 2
+    with Library.open(tmp_path / "library") as library:
+        rows = library.rows(
+            "select footage.path, signals.*, captions.text from signals join clips on clips.id = signals.clip "
+            "join footage on footage.id = clips.footage join captions on captions.clip = clips.id "
+            "where signals.name = 'labels' and captioner = 'image' order by path"
+        )
+    coffee, rocket = rows
+    assert json.loads(coffee["data"])[0] == ["espresso", round(coffee["value"], 4)]
+    assert len(json.loads(coffee["data"])) == 5
+    assert "missile" in json.loads(rocket["data"])[0][0]
+    for row in rows:
+        assert (json.loads(row["data"])[0][0] in row["text"]) == (row["value"] >= 0.6)
+    assert coffee["value"] > 0.6
+
+
+def test_labels_are_the_same_with_stored_embeddings_and_without(footage: Path) -> None:
+    work(footage, "embedding", "labels")
+    stored = [(row["value"], row["data"]) for row in signal(footage, "labels")]
+    shutil.rmtree(footage.parent / "library")
+    work(footage, "labels")
+    assert [(row["value"], row["data"]) for row in signal(footage, "labels")] == stored

@@ -23,7 +23,7 @@ _HUES = (
     (361, "red"),
 )
 _TEXT, _MUCH_TEXT = 0.003, 0.07  # shares of the picture; the paper's own limit is 7 %
-_SURE = 0.5  # a label is named from this score on
+_SURE = 0.6  # a label is named from this probability on
 _STILL = 0.002  # of the diagonal in half a second
 _MOVES = {
     "pan left": "pans to the left",
@@ -145,14 +145,14 @@ def _article(words: str) -> str:
 
 
 def _of(known: Facts) -> str:
-    return f" of {known.label}" if known.label else ""
+    return f" of what looks like {known.label}" if known.label else ""
 
 
 def _label(data: Any) -> str:
     """The first of [name, score] pairs, if it is sure."""
     if not isinstance(data, list) or not data or not isinstance(data[0], list | tuple) or len(data[0]) < 2:
         return ""
-    name, score = str(data[0][0]).partition(",")[0].strip().lower(), float(data[0][1])
+    name, score = str(data[0][0]).partition(",")[0].strip(), float(data[0][1])
     return f"{_article(name).lower()} {name}" if name and score >= _SURE else ""
 
 

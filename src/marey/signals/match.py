@@ -35,8 +35,7 @@ class Conse:
 
         folder = package_file(*_SENTENCES)
         pinned(folder / "model.safetensors", _SENTENCES_SHA256)
-        named = json.loads(pinned(package_file(*_LABELS_FILE), _LABELS_SHA256).read_text(encoding="utf-8"))
-        self._labels = [named[str(n)] for n in range(len(named))]
+        self._labels = classes()
         self._lite, self._sentences = lite, Sentences(folder)
         self._known: dict[int, np.ndarray] = {}
 
@@ -48,7 +47,7 @@ class Conse:
     def labels(self, features: np.ndarray) -> list[list[tuple[str, float]]]:
         """The likeliest labels of each picture with their probabilities, likeliest first."""
         chances = self._lite.probabilities(features)
-        return [[(self._labels[n], float(row[n])) for n in np.argsort(-row, kind="stable")[:LABELS]] for row in chances]
+        return [likeliest(row, self._labels) for row in chances]
 
     def _picture(self, chances: np.ndarray) -> np.ndarray:
         """The mean of the likeliest labels' vectors; each label is told once, when a picture first looks like it."""
@@ -62,6 +61,26 @@ class Conse:
     def _vectors(self, texts: Sequence[str]) -> np.ndarray:
         with torch_threads(1):
             return self._sentences.vectors(texts).numpy()
+
+
+def classes() -> list[str]:
+    """The names of ImageNet's thousand classes, in their order.
+
+    Raises:
+        MissingExtra, MareyError: the package is not installed, or has another file.
+    """
+    named = json.loads(pinned(package_file(*_LABELS_FILE), _LABELS_SHA256).read_text(encoding="utf-8"))
+    return [named[str(n)] for n in range(len(named))]
+
+
+def likeliest(chances: np.ndarray, names: Sequence[str]) -> list[tuple[str, float]]:
+    """The `LABELS` likeliest classes with their probabilities (1000,), likeliest first."""
+    return [(names[n], float(chances[n])) for n in np.argsort(-chances, kind="stable")[:LABELS]]
+
+
+def lacking_labels() -> str:
+    """What must be installed to name what a picture shows; empty if nothing."""
+    return absent(("torch", LITE_PACKAGE, _LABELS_FILE[0]))
 
 
 def lacking(given: Given) -> str:

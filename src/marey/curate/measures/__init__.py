@@ -3,6 +3,7 @@
 from marey.curate.measure import Measure
 from marey.curate.measures.crop import Crop
 from marey.curate.measures.embedding import Embedding
+from marey.curate.measures.labels import Labels
 from marey.curate.measures.light import Brightness, Contrast, Interlaced, Saturation, Sharpness
 from marey.curate.measures.looks import Looks, LooksProxy
 from marey.curate.measures.match import Match
@@ -40,6 +41,7 @@ MEASURES: tuple[type[Measure], ...] = (
     LooksProxy,
     SafetyScore,
     Embedding,
+    Labels,
     Looks,
     Match,
 )
