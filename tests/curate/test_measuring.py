@@ -110,6 +110,23 @@ def test_a_measure_that_fails_costs_its_own_value(footage: Path, monkeypatch: py
     assert all(row["value"] is not None for row in values(footage, "motion"))
 
 
+def test_what_is_no_number_has_failed(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd(Measure):
+        """Infinite, then none."""
+
+        name, version = "odd", "1"
+
+        def measure(self, view: View) -> Measured:
+            return Measured([float("inf"), float("nan"), 1.0][view.clip["n"]])
+
+    monkeypatch.setattr(measuring, "MEASURES", (Odd,))
+    work(footage, without=())
+    assert [(row["status"], row["value"]) for row in values(footage, "odd")] == [
+        ("failed", None), ("failed", None), ("ok", 1.0)
+    ]  # fmt: skip
+    assert "no number" in values(footage, "odd")[0]["reason"]
+
+
 def test_a_measure_that_kills_its_process_costs_one_value(footage: Path, tmp_path: Path) -> None:
     script = tmp_path / "deadly.py"
     script.write_text(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -66,6 +67,8 @@ class MeasureStage:
         row = blank(measure, view.clip["id"], view.captions)
         try:
             found = measure.measure(view)
+            if found.value is not None and not math.isfinite(found.value):
+                raise MareyError(f"it came out as {found.value}, which is no number")
         except Exception as error:
             text = str(error) if isinstance(error, MareyError) else f"{type(error).__name__}: {error}"
             return {**row, "status": "failed", "reason": text}, None

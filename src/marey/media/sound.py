@@ -22,6 +22,7 @@ DAMAGE = 0.1
 """Share of the packets that may be damaged before it is given up; eight are always allowed."""
 _JUMP = Fraction(3, 100)  # seconds between where a frame is and where it ought to be, from which on there is a gap
 _CHUNK = RATE  # samples of silence that are given out at once
+_LOUDEST = 4.0  # a sound of numbers may exceed full scale; what is far beyond it is damage
 _USUAL = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
@@ -38,8 +39,8 @@ class Heard:
 
 
 def hear(path: str | Path, start: Fraction, end: Fraction, heard: Heard | None = None) -> Iterator[np.ndarray]:
-    """The first sound of a file from `start` to `end`, seconds on its clock, in pieces float32 (channels, samples) of
-    -1..1, end to end. Where there is none, there is silence.
+    """The first sound of a file from `start` to `end`, seconds on its clock, in pieces float32 (channels, samples),
+    full scale being -1..1, end to end. Where there is none, there is silence.
 
     Args:
         heard: gets the channels with the first piece, and what was decoded.
@@ -64,10 +65,10 @@ def hear(path: str | Path, start: Fraction, end: Fraction, heard: Heard | None =
                 layout = frame.layout
                 heard.channels = _names(layout)
             moment = due if frame.pts is None else frame.pts * Fraction(frame.time_base) - start
-            if part is None or abs(moment - due) > _JUMP or part.rate != frame.sample_rate:
+            if part is None or abs(moment - due) > _JUMP or not part.takes(frame):
                 if part is not None:
                     yield from line.take(part.end())
-                part, due = _Part(moment, layout, frame.sample_rate), moment
+                part, due = _Part(moment, layout, frame), moment
             yield from line.take(part.add(frame))
             due += Fraction(frame.samples, frame.sample_rate)
             if line.full:
@@ -102,10 +103,14 @@ def _frames(container: Any, stream: Any, heard: Heard) -> Iterator[Any]:
 class _Part:
     """A stretch of frames that follow on each other, at `RATE`."""
 
-    def __init__(self, moment: Fraction, layout: Any, rate: int) -> None:
-        self.rate = rate
+    def __init__(self, moment: Fraction, layout: Any, frame: Any) -> None:
+        self._kind = _kind(frame)
         self._at = round(moment * RATE)
         self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=RATE)
+
+    def takes(self, frame: Any) -> bool:
+        """Whether a frame is of the same kind as the first."""
+        return _kind(frame) == self._kind
 
     def add(self, frame: Any) -> list[tuple[int, np.ndarray]]:
         """Pieces, and the sample at which each begins."""
@@ -143,7 +148,7 @@ class _Line:
             left = samples[:, self._next - at : self._total - at] if self._total > at else samples[:, :0]
             if left.shape[1]:
                 self._next += left.shape[1]
-                yield np.nan_to_num(left)
+                yield np.clip(np.nan_to_num(left), -_LOUDEST, _LOUDEST)
 
     def rest(self, channels: int) -> Iterator[np.ndarray]:
         yield from self._silence(self._total, channels)
@@ -153,6 +158,10 @@ class _Line:
             count = min(_CHUNK, until - self._next)
             self._next += count
             yield np.zeros((channels, count), np.float32)
+
+
+def _kind(frame: Any) -> tuple[int, str, str]:
+    return frame.sample_rate, frame.format.name, frame.layout.name
 
 
 def _names(layout: Any) -> tuple[str, ...]:
