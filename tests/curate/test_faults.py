@@ -341,6 +341,69 @@ def test_a_folder_that_vanishes_in_the_middle_and_comes_back(
     assert rows(footage.parent / "library") == calm
 
 
+# what was kept
+
+
+def shards(library: Path, kind: str) -> list[Path]:
+    with Library.open(library) as store:
+        return sorted({library / place.shard for place in store.places(kind).values()})
+
+
+@pytest.mark.parametrize("kind", ["trace", "stills"])
+def test_what_was_kept_and_is_gone_is_made_again_and_nothing_else(
+    kind: str, footage: Path, calm: dict[str, Any]
+) -> None:
+    work(footage)
+    shards(footage.parent / "library", kind)[0].unlink()
+    with counted() as count:
+        summary = work(footage)
+    assert (count.pictures, summary.did["read"]) == (40, 1)
+    assert rows(footage.parent / "library") == calm
+
+
+def test_a_trace_that_is_damaged_costs_its_footage_alone_and_is_made_again(footage: Path, calm: dict[str, Any]) -> None:
+    work(footage)
+    shard = shards(footage.parent / "library", "trace")[0]
+    os.truncate(shard, shard.stat().st_size // 2)
+    other = Curate(without=NETWORKS, longest_seconds=0.5)
+    summary = work(footage, settings=other)
+    assert summary.inputs == {"failed": 1, "ok": FILMS - 1}
+    assert "what was kept of it is damaged: run again" in summary.unusable[0]["reason"]
+    healed = work(footage)
+    assert healed.did["read"] == 1
+    assert rows(footage.parent / "library") == calm
+
+
+def test_a_trace_of_which_no_rule_knows_what_to_make_costs_its_footage_alone(
+    footage: Path, calm: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import marey.curate.clips as clips
+
+    real = clips.cut
+    calls = 0
+
+    def stumbles(row: dict[str, Any], *args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if row["path"].endswith("1.mp4"):
+            raise IndexError("index 3 is out of bounds")
+        return real(row, *args)
+
+    monkeypatch.setattr(clips, "cut", stumbles)
+    summary = work(footage)
+    assert summary.inputs == {"failed": 1, "ok": FILMS - 1}
+    said = "its transitions cannot be found (IndexError: index 3 is out of bounds)"
+    assert told(footage)["1.mp4"] == ("failed", said)
+    assert calls == FILMS
+    assert "1 input that failed before has not changed" in str(work(footage))
+    assert calls == FILMS
+    monkeypatch.undo()
+    with counted() as count:
+        assert work(footage, retry=True).inputs == {"ok": FILMS}
+    assert count.pictures == 0
+    assert rows(footage.parent / "library") == calm
+
+
 # sources that never answer
 
 

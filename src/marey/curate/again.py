@@ -40,6 +40,9 @@ def forgive(library: Library, seconds: float, *, everything: bool = False) -> No
         library.put("inputs", [{**row, "size": None} for row in inputs])
         reads = library.rows("select item, stage from ledger where status = 'failed' and stage = ?", _READ)
         library.put("ledger", [{**row, "out": {"again": True}} for row in reads])
+        cuts = library.rows("select item, stage from ledger where status = 'failed' and stage like 'cut@%'")
+        for row in cuts:
+            library.delete("ledger", **row)
         signals = library.rows("select clip, name from signals where status = 'failed'")
         library.put("signals", [{**row, "version": ""} for row in signals])
 
@@ -64,7 +67,9 @@ def passed_over(library: Library, here: Iterable[str], tried: set[str]) -> int:
     Args:
         tried: the inputs and footage that were.
     """
-    rows = library.rows("select path, footage from inputs where status = 'failed' and stage in ('probe', 'read')")
+    rows = library.rows(
+        "select path, footage from inputs where status = 'failed' and stage in ('probe', 'read', 'cut')"
+    )
     wanted = set(here)
     return sum(row["path"] in wanted and not tried & {row["path"], row["footage"]} for row in rows)
 

@@ -208,7 +208,10 @@ class _Work:
             row["item"]: row["stage"]
             for row in self.library.rows("select item, stage from ledger where stage like 'cut@%'")
         }
-        rows = self.library.rows("select * from footage where status = 'ok' and stage = 'read' order by id")
+        rows = self.library.rows(
+            "select * from footage where (status = 'ok' and stage = 'read') or (status = 'failed' and stage = 'cut') "
+            "order by id"
+        )
         self._asked = set(self.library.places(asking.KIND)) if self._second else set()
         waiting = [(row, self._cut_key(row["id"] in self._asked)) for row in rows]
         waiting = [(row, key) for row, key in waiting if done.get(row["id"]) != key]
@@ -291,12 +294,16 @@ class _Work:
 
     def _cut(self, row: dict[str, Any], key: str) -> None:
         library, name = self.library, row["id"]
-        trace = library.tensor("trace", name)
-        assert isinstance(trace, dict)
-        stills = [int(item.rpartition(":")[2]) for item in stills_of(library, name)]
-        said = library.tensor(asking.KIND, name) if name in self._asked else None
-        assert not isinstance(said, dict)
-        made = cutting.cut(row, trace, stills, self.settings, said)
+        try:
+            trace = library.tensor("trace", name)
+            assert isinstance(trace, dict)
+            stills = [int(item.rpartition(":")[2]) for item in stills_of(library, name)]
+            said = library.tensor(asking.KIND, name) if name in self._asked else None
+            assert not isinstance(said, dict)
+            made = cutting.cut(row, trace, stills, self.settings, said)
+        except Exception as error:  # a trace of what no rule foresaw costs that footage alone
+            self._enter_uncut(name, key, error)
+            return
         had = {one["id"] for one in library.rows("select id from clips where footage = ?", name)}
         gone = had - {clip["id"] for clip in made.clips}
         with library.transaction():
@@ -309,6 +316,27 @@ class _Work:
             library.put("clips", made.clips)
             library.delete("ledger", item=name, stage=self._cut_stages(name))
             library.record(Result(name, {"clips": len(made.clips)}), key)
+            if row["status"] == "failed":
+                done = library.one("select out from ledger where item = ? and stage = ?", name, stage_key(ReadStage()))
+                self._mark(name, "ok", "read", json.loads(done["out"]).get("reason", "") if done else "")
+
+    def _enter_uncut(self, name: str, key: str, error: Exception) -> None:
+        library = self.library
+        reason = f"its transitions cannot be found ({type(error).__name__}: {error})"
+        with library.transaction():
+            library.delete("ledger", item=name, stage=self._cut_stages(name))
+            if isinstance(error, MareyError):  # the trace is damaged: the next run reads the footage again
+                reason = f"what was kept of it is damaged: run again ({error})"
+                library.delete("ledger", item=name, stage=stage_key(ReadStage()))
+            self._mark(name, "failed", "cut", reason)
+            library.record(Result(name, error=reason, status="failed"), key)
+
+    def _mark(self, footage: str, status: str, stage: str, reason: str) -> None:
+        """The status of a footage and of all its inputs that are there."""
+        row = {"status": status, "stage": stage, "reason": reason}
+        self.library.put("footage", [{"id": footage, **row}])
+        inputs = self.library.rows("select path from inputs where footage = ? and stage in ('read', 'cut')", footage)
+        self.library.put("inputs", [{**one, **row} for one in inputs])
 
     def _cut_stages(self, footage: str) -> list[str]:
         rows = self.library.rows("select stage from ledger where item = ? and stage like 'cut@%'", footage)

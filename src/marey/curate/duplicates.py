@@ -34,7 +34,7 @@ def group_duplicates(library: Library, given: Given, rule: Rule) -> None:
     told = [[row["id"], row["data"], row["shard"] is not None] for row in rows]
     params = {"hash": "dct64", "embedding": kind(given), **asdict(rule)}
     seen = hashlib.sha256(json.dumps([VERSION, params, told]).encode()).hexdigest()[:16]
-    if library.facts.get(FACT) == seen:
+    if library.facts.get(FACT) == seen and not _lacking(library):
         return
     values = [(row["data"] or "").strip('"') for row in rows]
     hashes = np.array([int(value or "0", 16) for value in values], np.uint64)
@@ -49,6 +49,15 @@ def group_duplicates(library: Library, given: Given, rule: Rule) -> None:
     with library.transaction():
         library.put("signals", [_row(clip, groups[clip], params) for clip in changed])
         library.facts[FACT] = seen
+
+
+def _lacking(library: Library) -> bool:
+    """Whether a clip has no group: it was read again, and came out as it was."""
+    row = library.one(
+        "select 1 from clips left join signals on signals.clip = clips.id and signals.name = 'duplicate_group' "
+        "where clips.status = 'ok' and signals.clip is null limit 1"
+    )
+    return row is not None
 
 
 def _middles(library: Library, rows: list[dict[str, Any]]) -> np.ndarray:

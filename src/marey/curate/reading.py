@@ -160,7 +160,18 @@ class Reader:
         if row is None or row["status"] != "ok":
             return is_settled(row)
         had = json.loads(row["out"]).get("limit")
-        return had is None or (limit is not None and limit <= had)
+        return (had is None or (limit is not None and limit <= had)) and self._is_kept(footage)
+
+    def _is_kept(self, footage: str) -> bool:
+        """Whether the files are still there that its trace and its stills lie in."""
+        rows = self._library.rows(
+            "select distinct shard from tensors where (kind = 'trace' and item = ?) "
+            "or (kind = 'stills' and item >= ? and item < ?)",
+            footage,
+            f"{footage}:",
+            f"{footage};",
+        )
+        return all((self._library.path / row["shard"]).is_file() for row in rows)
 
     def _enter_if_whole(self, reels: "_Reels") -> set[str]:
         """Enter a footage whose reels are all there; returns its name if they do not agree."""
