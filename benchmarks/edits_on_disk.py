@@ -15,6 +15,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from marey import samples
 from marey.media import probe, read
@@ -32,26 +33,26 @@ ENCODES: dict[str, tuple[str, tuple[int, int], dict[str, str]]] = {
     "vp9-720p.webm": ("libvpx-vp9", (720, 1280), {"b": "3M", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}),
 }
 FPS, LONGEST = 25, 20
+WORDS = ("a gun that takes", "twelve pictures", "a second", "STATION PHYSIOLOGIQUE", "Paris 1882", "the falling cat")
 
 
-def edited(folder: Path, name: str, seconds: float, seed: int = 0) -> tuple[Path, list[dict[str, Any]]]:
+def edited(
+    folder: Path, name: str, seconds: float, seed: int = 0, *, titled: bool = False
+) -> tuple[Path, list[dict[str, Any]]]:
     """A file of `ENCODES` of so many seconds below `folder`, made if it is not there, and its transitions.
 
-    A length over a minute is the first minute again and again, by its packets: nothing is encoded anew.
+    A length over a minute is the first minute again and again, by its packets: nothing is encoded anew. In `titled`
+    ones, two shots in five have lines of text over them, of all sizes.
     """
     short = min(seconds, 60.0)
-    path, truth = folder / f"{short:.0f}s-{name}", folder / f"{short:.0f}s-{name}.json"
+    path = folder / f"{'titled-' if titled else ''}{short:.0f}s-{name}"
+    truth = path.with_name(f"{path.name}.json")
     if not truth.exists():
         codec, size, options = ENCODES[name]
         folder.mkdir(parents=True, exist_ok=True)
         joins: list[Transition] = []
-        _encode(
-            path,
-            _frames(_shots(folder), size, round(short * FPS), joins, np.random.default_rng(seed)),
-            codec,
-            size,
-            options,
-        )
+        frames = _frames(_shots(folder), size, round(short * FPS), joins, np.random.default_rng(seed), titled)
+        _encode(path, frames, codec, size, options)
         truth.write_text(json.dumps([asdict(join) for join in joins]))
     if seconds > 60:
         path = _repeated(path, folder / f"{seconds:.0f}s-{name}", round(seconds / short))
@@ -71,12 +72,17 @@ def _shots(folder: Path) -> list[np.ndarray]:
 
 
 def _frames(
-    shots: list[np.ndarray], size: tuple[int, int], count: int, truth: list[Transition], rng: np.random.Generator
+    shots: list[np.ndarray],
+    size: tuple[int, int],
+    count: int,
+    truth: list[Transition],
+    rng: np.random.Generator,
+    titled: bool,
 ) -> Iterator[np.ndarray]:
     """So many frames of shots that are joined at random; each join is told in `truth`."""
-    n, before = 0, _part(shots, size, rng)
+    n, before = 0, _part(shots, size, rng, titled)
     while n + len(before) + 2 * LONGEST < count:
-        after, join = _part(shots, size, rng), draw(rng, longest=LONGEST)
+        after, join = _part(shots, size, rng, titled), draw(rng, longest=LONGEST)
         window, told = compose([before[-LONGEST - 1 :], after[: LONGEST + 1]], [join], rng)
         start = len(before) - LONGEST - 1  # of the window, in the shot before
         yield from before[:start]
@@ -86,7 +92,7 @@ def _frames(
     yield from before
 
 
-def _part(shots: list[np.ndarray], size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _part(shots: list[np.ndarray], size: tuple[int, int], rng: np.random.Generator, titled: bool) -> np.ndarray:
     """Some two to four seconds of a shot, cropped to the proportions and brought to size."""
     long = [shot for shot in shots if len(shot) > 2 * LONGEST + 6]
     shot = long[int(rng.integers(len(long)))]
@@ -97,7 +103,22 @@ def _part(shots: list[np.ndarray], size: tuple[int, int], rng: np.random.Generat
     height = min(high, round(wide * size[0] / size[1]))
     top, left = (high - height) // 2, (wide - width) // 2
     pieces = shot[start : start + length, top : top + height, left : left + width]
-    return np.stack([cv2.resize(piece, size[::-1], interpolation=cv2.INTER_CUBIC) for piece in pieces])
+    part = np.stack([cv2.resize(piece, size[::-1], interpolation=cv2.INTER_CUBIC) for piece in pieces])
+    if titled and rng.random() < 0.4:
+        ink = _lines(size, rng)
+        part[:, ink > 128] = 245
+    return part
+
+
+def _lines(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """One to four lines of text somewhere, as ink on nothing: uint8 (H, W)."""
+    sheet = Image.new("L", size[::-1], 0)
+    font = ImageFont.load_default(round(size[0] * float(rng.choice((0.03, 0.05, 0.08, 0.12)))))
+    for _ in range(int(rng.integers(1, 5))):
+        line = " ".join(str(word) for word in rng.choice(WORDS, int(rng.integers(1, 4))))
+        place = (rng.uniform(0.02, 0.3) * size[1], rng.uniform(0.05, 0.85) * size[0])
+        ImageDraw.Draw(sheet).text(place, line, fill=255, font=font)
+    return np.asarray(sheet)
 
 
 def _encode(
