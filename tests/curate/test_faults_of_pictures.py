@@ -64,7 +64,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     place = tmp_path_factory.mktemp("faults")
     footage = place / "footage"
     footage.mkdir()
-    write_video(footage / "plain.mp4", pan(75, 1, speed=2), 25)
+    write_video(footage / "plain.mp4", pan(75, 1, speed=1), 25)
     write_video(footage / "bars.mp4", barred(pan(60, 2)), 25)
     write_video(footage / "logo.mp4", marked(pan(75, 3, speed=9)), 25)
     write_video(footage / "converted.mp4", np.repeat(pan(64, 4), [1, 1, 1, 2] * 16, axis=0), 30)
