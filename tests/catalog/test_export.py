@@ -144,6 +144,15 @@ def test_again_does_nothing_and_a_new_clip_costs_only_itself(library, tmp_path, 
     assert (out / "clips" / "aa.txt").read_text() == "other words\n"
 
 
+def test_what_a_kill_after_the_manifest_leaves_is_cleared_away(library, tmp_path):
+    out = tmp_path / "out"
+    go(library, out, layout="webdataset")
+    before = tree(out)
+    (out / ".marey" / "parts" / "aa.mp4").write_bytes(b"spent")
+    assert go(library, out, layout="webdataset").made == 0
+    assert tree(out) == before
+
+
 def test_what_a_selection_no_longer_holds_goes_away(library, tmp_path):
     out = tmp_path / "out"
     for layout in LAYOUTS:

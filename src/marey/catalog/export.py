@@ -154,6 +154,9 @@ class _Work:
                     return None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        if self.layout.clips.startswith(STATE):  # packed, and left behind by a kill after the manifest
+            for spent in (self.folder / self.layout.clips).glob("*"):
+                spent.unlink()
         result = before["result"] | {"folder": str(self.folder), "made": 0}
         return Exported(**{**result, "files": tuple(result["files"]), "left_out": tuple(before["left_out"])})
 
