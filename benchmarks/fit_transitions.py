@@ -21,6 +21,8 @@ from marey.recipe import Transitions
 from marey.worlds import confounders
 
 HIDDEN, MEMBERS, STEPS, BATCH = 12, 3, 400, 512
+FALSE_COST = 2.0
+"""A shot that is split, again and again wherever something moves, costs more than a transition that is missed."""
 ABSENT, HIT, MISS = -1.0, 0.5, 0.1
 """Overlap (intersection over union) with a true transition from which a candidate is one, and below which none."""
 
@@ -97,7 +99,10 @@ def fit(numbers: np.ndarray, labels: np.ndarray) -> list[tuple[str, np.ndarray]]
             chosen = torch.randint(len(x), (min(BATCH, len(x)),))
             # Noise and soft labels: what is the same but for a hair in unseen footage must be judged alike.
             score = network(x[chosen] + 0.1 * torch.randn(len(chosen), x.shape[1])).squeeze(1)
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(score, 0.98 * y[chosen] + 0.01)
+            costs = torch.nn.functional.binary_cross_entropy_with_logits(
+                score, 0.98 * y[chosen] + 0.01, reduction="none"
+            )
+            loss = (costs * torch.where(y[chosen] > 0, 1.0, FALSE_COST)).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

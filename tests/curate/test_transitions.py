@@ -9,7 +9,7 @@ from marey.curate import transitions
 from marey.curate.transitions import find_transitions, shots
 from marey.recipe import Transitions
 from marey.worlds.confounders import KINDS, confound
-from marey.worlds.edits import Join, compose, draw
+from marey.worlds.edits import EASES, WIPES, Join, compose, draw
 
 
 def signature(video: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,8 +89,8 @@ def test_shots_are_trimmed_at_both_ends_of_a_transition_and_of_the_footage() -> 
     (first, second) = shots(len(luma), transitions, luma)
     assert first[0] == 6
     assert second[1] == len(video) - 7
-    assert first[1] <= 6 + truth.a_end + 1
-    assert second[0] >= 6 + truth.b_start - 1
+    assert first[1] < 6 + truth.a_end
+    assert second[0] > 6 + truth.b_start
 
 
 def test_too_short_for_anything() -> None:
@@ -159,3 +159,43 @@ def test_twice_the_frame_rate_finds_the_same_moments() -> None:
     for one, two in zip(fast, truth, strict=True):
         assert abs(one.a_end - 2 * two.a_end) <= 4
         assert abs(one.b_start - 2 * two.b_start) <= 4
+
+
+@pytest.mark.parametrize("detail", WIPES)
+def test_a_wipe_of_any_form_is_found(detail: str) -> None:
+    video, (truth,) = compose([shot(110, 60, 0.2), shot(111, 60, 0.2)], [Join("wipe", 14, detail)])
+    ((_, a_end, b_start),) = found(video)
+    assert abs(a_end - truth.a_end) <= 4
+    assert abs(b_start - truth.b_start) <= 4
+
+
+@pytest.mark.parametrize("ease", EASES)
+@pytest.mark.parametrize(("kind", "detail"), [("dissolve", ""), ("fade", "black")])
+def test_the_slow_end_of_a_transition_belongs_to_it(kind: str, detail: str, ease: str) -> None:
+    video, (truth,) = compose([shot(112, 70, 0.1), shot(113, 70, 0.1)], [Join(kind, 31, detail, ease=ease)])
+    ((found_kind, a_end, b_start),) = found(video)
+    assert found_kind == kind
+    assert -5 <= a_end - truth.a_end <= 2
+    assert -2 <= b_start - truth.b_start <= 5
+
+
+def test_a_cut_to_black_and_one_out_of_it_are_one_transition() -> None:
+    first, second = shot(114, 40), shot(115, 40)
+    video = np.concatenate([first, np.zeros((6, *first.shape[1:]), np.uint8), second])
+    assert found(video) == [("fade", 39, 46)]
+
+
+def test_a_zoom_in_a_light_that_changes_is_one_shot() -> None:
+    big = shot(116, 1)[0]
+    frames = []
+    for n in range(90):
+        turn = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 0, 1.5 * 1.006**n)
+        light = 1 - 0.5 * np.sin(np.pi * np.clip((n - 30) / 24, 0, 1))
+        frames.append((cv2.warpAffine(big, turn, (WIDTH, HEIGHT)) * light).astype(np.uint8))
+    assert found(np.stack(frames)) == []
+
+
+def test_a_cut_between_two_views_with_the_same_colours_is_found() -> None:
+    video = shot(117, 80, 0.2)
+    video[40:] = video[40:, :, ::-1].copy()
+    assert found(video) == [("cut", 39, 40)]

@@ -22,12 +22,14 @@ KNOWN = (0.07, 0.93)
 """Between these shares of the way a frame tells where it is; nearer to the ends noise and motion do."""
 ASTRAY = 0.07
 """A course that is further from what was measured, root mean square, is not believed."""
+LEFT = 0.03
+"""A wipe has begun when so large a share of the picture has turned."""
 LEANING = 0.3
 """Ends are rounded outwards if they are further out than so much of a frame: a frame too much is trimmed rather than
 one too few kept."""
 
 _GRID = np.linspace(0, 1, 201)
-_COURSES = (_GRID, _GRID**2 * (3 - 2 * _GRID), _GRID**2, 1 - (1 - _GRID) ** 2)
+_COURSES = (_GRID, _GRID**2 * (3 - 2 * _GRID), _GRID**2, 1 - (1 - _GRID) ** 2, _GRID**3, 1 - (1 - _GRID) ** 3)
 _SIDES = (_GRID, (3 * _GRID**2 - _GRID**3) / 2, _GRID**2, 1 - (1 - _GRID) ** 2)
 """Of one half of a fade: the first half of a course that is slow at both ends is not slow in the middle."""
 
@@ -58,8 +60,13 @@ def fitted(features: Features, kind: Kind, a_end: int, b_start: int, low: int, h
         return _fitted_fade(features, a_end, b_start, low, high)
     reach = (b_start - a_end) // 2 + 2
     first, last = max(low, a_end - reach), min(high, b_start + reach)
-    way = (_turned if kind == "wipe" else _mixed)(features, a_end, b_start, first, last)
+    # Beside the window, where it may not yet have begun: at its first frame the way is nought by definition.
+    out = min((b_start - a_end) // 8, 4)
+    before, after = max(first, a_end - out), min(last, b_start + out)
+    way = (_turned if kind == "wipe" else _mixed)(features, before, after, first, last)
     ends = _course(way, a_end - first, b_start - first, _COURSES)
+    if kind == "wipe":
+        ends = _crossing(way, a_end - first, b_start - first, ends)
     if ends is None:
         return None
     a, b = first + int(np.floor(ends[0] + LEANING)), first + int(np.ceil(ends[1] - LEANING))
@@ -106,6 +113,20 @@ def _turned(features: Features, a_end: int, b_start: int, first: int, last: int)
         return _mixed(features, a_end, b_start, first, last)
     light = features.luma[first : last + 1].reshape(last + 1 - first, -1)[:, tell].astype(np.int16)
     return (np.abs(light - after[tell]) < np.abs(light - before[tell])).mean(axis=1)
+
+
+def _crossing(way: np.ndarray, start: int, stop: int, course: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Where `way` leaves the one shot and comes to the other; a course may say that it does so a little further out."""
+    middle = start + int(np.argmin(np.abs(way[start : stop + 1] - 0.5)))
+    before, after = float(np.median(way[:4])), float(np.median(way[-4:]))
+    at_first, at_last = np.flatnonzero(way[:middle] <= before + LEFT), np.flatnonzero(way[middle:] >= after - LEFT)
+    if before > 0.25 or after < 0.75 or not len(at_first) or not len(at_last):
+        return course
+    a, b = float(at_first[-1]), float(middle + at_last[0])
+    more = max(2.0, (b - a) / 8)
+    if course is None:
+        return a - 1, b + 1
+    return max(min(a, course[0]), a - more), min(max(b, course[1]), b + more)
 
 
 def _course(way: np.ndarray, start: int, stop: int, courses: tuple[np.ndarray, ...]) -> tuple[float, float] | None:

@@ -5,6 +5,7 @@ transition can have. `abrupt` proposes hard cuts and joins of a few frames, `gra
 lengths; by rank, each is judged by its evidence unless it overlaps one that was found, and its ends are made exact.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,13 +19,15 @@ from marey.curate.judge import judges
 from marey.curate.reach import reach
 from marey.recipe import Transitions
 
-VERSION = "3"
+VERSION = "4"
 CHUNK = 2048
 """Frames that are looked at together: memory does not grow with the length of the footage."""
 FASTEST = 40.0
 """Above so many frames a second, gradual transitions are looked for in every other frame, or fewer."""
 SAME = 0.6
 """Details of the two ends that correlate by more, one of them shifted, are of one shot, whatever else is seen."""
+SPARE = 0.08
+"""Clips keep away from a gradual transition by such a share of its length."""
 LEAST_SHOT = 2
 """So few frames between two transitions, of which one is gradual, are no shot."""
 SLOW = 25.0
@@ -76,16 +79,20 @@ def scale(fps: float, settings: Transitions) -> tuple[int, int]:
 
 
 def shots(count: int, transitions: list[Transition], luma: np.ndarray) -> list[tuple[int, int]]:
-    """First and last whole frame of each shot between the transitions; frames of one tone at either end of the footage
-    are cut away."""
-    ends = [transition.a_end for transition in transitions]
-    starts = [transition.b_start for transition in transitions]
+    """First and last frame of each shot between the transitions; frames of one tone at either end of the footage are
+    cut away, and some beside a gradual transition, whose very first frames are hardly seen."""
+    ends = [transition.a_end - _spare(transition) for transition in transitions]
+    starts = [transition.b_start + _spare(transition) for transition in transitions]
     flat = luma.reshape(count, -1).std(axis=1) < FLAT
     first, last = 0, count - 1
     if not flat.all():
         first, last = int(np.argmin(flat)), count - 1 - int(np.argmin(flat[::-1]))
     pieces = zip([first, *starts], [*ends, last], strict=True)
     return [(start, end) for start, end in pieces if end >= start]
+
+
+def _spare(transition: Transition) -> int:
+    return 0 if transition.kind == "cut" else math.ceil(SPARE * (transition.b_start - transition.a_end))
 
 
 def _within(

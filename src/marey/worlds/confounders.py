@@ -143,10 +143,19 @@ def _exposure(span: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _occluder(span: np.ndarray, rng: np.random.Generator) -> None:
-    width = span.shape[2]
-    wide = rng.uniform(0.3, 0.6) * width
-    x = np.arange(width)
-    for n, share in enumerate(np.linspace(0, 1, len(span))):
-        centre = -wide / 2 + share * (width + wide)
-        cover = np.clip((wide / 2 - np.abs(x - centre)) / 12, 0, 1)[None, :, None]
-        span[n] = (span[n] * (1 - 0.92 * cover)).astype(np.uint8)
+    height, width = span.shape[1:3]
+    wide = rng.uniform(0.3, 1.0) * width
+    # Dark, or a thing with a surface of its own: a part of the picture, large and out of focus.
+    thing = np.zeros((height, width, 3), np.float32)
+    if rng.random() < 0.5:
+        part = span[len(span) // 2, height // 4 : height // 2 + 1, width // 4 : width // 2 + 1, ::-1]
+        thing = cv2.blur(cv2.resize(part, (width, height)), (1 + width // 40, 1 + height // 40)).astype(np.float32)
+    slant = rng.uniform(-0.3, 0.3) * width * np.linspace(-1, 1, height)[:, None]
+    x = np.arange(width)[None] + slant  # (H, W)
+    ways = np.linspace(0, 1, len(span)) if rng.random() < 0.5 else np.linspace(1, 0, len(span))
+    reach = wide / 2 + float(np.abs(slant).max())
+    for n, share in enumerate(ways):
+        centre = -reach + share * (width + 2 * reach)
+        cover = np.clip((wide / 2 - np.abs(x - centre)) / 12, 0, 1)[..., None]
+        shown = np.roll(thing, round(centre), axis=1)  # what it is made of moves with it
+        span[n] = (span[n] + 0.92 * cover * (shown - span[n])).astype(np.uint8)
