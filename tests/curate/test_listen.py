@@ -17,6 +17,7 @@ from marey.curate import Summary, curate, measuring
 from marey.curate.listen import ListenStage, taken
 from marey.curate.measures import MEASURES
 from marey.curate.measures.sound import Loudness
+from marey.engine import Result
 from marey.media import write_video
 from marey.media.sound import RATE, Heard
 from marey.recipe import Curate, Recipe
@@ -129,6 +130,33 @@ def test_damaged_sound_costs_its_own_signals(footage: Path) -> None:
         assert "of its sound" in column(footage, name)[0]["reason"]
     assert all(row["value"] is not None for row in column(footage, "motion"))
     assert work(footage, ("text_area",)).measured == {}
+
+
+def test_a_trace_that_is_gone_is_heard_anew_and_what_was_killed_is_tried_again(
+    footage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(footage)
+    before = [row["value"] for row in column(footage, "loudness")]
+    for shard in (footage.parent / "library" / "sounds").glob("*.safetensors"):
+        shard.write_bytes(b"nothing")
+
+    class Newer(Loudness):
+        version = "2"
+
+    monkeypatch.setattr(measuring, "MEASURES", (Newer,))
+    killed = measuring.listen
+
+    def told(library: Library, run: Any, names: set[str]) -> dict[str, Result]:
+        return {name: Result(name, error="Its process was killed.", status="failed", again=True) for name in names}
+
+    monkeypatch.setattr(measuring, "listen", told)
+    work(footage, ())
+    assert {(row["status"], row["reason"]) for row in column(footage, "loudness")} == {
+        ("failed", "Its process was killed.")
+    }
+    monkeypatch.setattr(measuring, "listen", killed)
+    assert work(footage, ()).measured == {"loudness": 3}
+    assert [row["value"] for row in column(footage, "loudness")] == before
 
 
 def test_what_is_forgotten_is_no_longer_heard_of(footage: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from marey.catalog import Library, flatten, new_shard, path_text, shard_name, text_path, write_shard
 from marey.curate.measure import Trace
 from marey.engine import Result
+from marey.errors import MareyError
 from marey.media import Unusable
 from marey.media.sound import RATE, Heard, hear
 from marey.signals.loudness import HOP, KFilter, powers, weights
@@ -75,13 +76,14 @@ def taken(pieces: Iterable[np.ndarray], heard: Heard) -> dict[str, np.ndarray]:
     }
 
 
-def listen(library: Library, run: Run, footage: Iterable[str]) -> dict[str, str]:
-    """Hear those of some footage that were not heard yet; returns why some could not be, by footage."""
+def listen(library: Library, run: Run, footage: Iterable[str]) -> dict[str, Result]:
+    """Hear those of some footage that were not heard yet, or whose trace is damaged; returns what came of those that
+    could not be heard, by footage."""
     rows = {row["id"]: row for row in library.rows("select id, path, time_base, fps from footage")}
     traces, sounds = library.places("trace"), library.places("sound")
     items = []
     for name in sorted(footage):
-        if name in sounds and sounds[name].info == _made_from(traces[name].shard):
+        if name in sounds and sounds[name].info == _made_from(traces[name].shard) and _is_whole(library, name):
             continue
         items.append(
             {
@@ -90,14 +92,22 @@ def listen(library: Library, run: Run, footage: Iterable[str]) -> dict[str, str]
                 "trace": (traces[name].shard, traces[name].key),
             }
         )
-    why: dict[str, str] = {}
+    deaf: dict[str, Result] = {}
     for result in run(ListenStage(), items, "listening to footage") if items else []:
         if result.status == "ok":
             place = {"shard": result.out["shard"], "key": result.id, "info": _made_from(traces[result.id].shard)}
             library.put("tensors", [{"kind": "sound", "item": result.id, **place}])
         else:
-            why[result.id] = result.error
-    return why
+            deaf[result.id] = result
+    return deaf
+
+
+def _is_whole(library: Library, name: str) -> bool:
+    try:
+        library.tensor("sound", name)
+    except (MareyError, KeyError):
+        return False
+    return True
 
 
 def _made_from(trace: str) -> dict[str, str]:

@@ -17,7 +17,6 @@ import numpy as np
 
 from marey.catalog import Shard, text_path
 from marey.curate.album import still
-from marey.errors import MareyError
 from marey.media import walk
 from marey.signals.bars import Bars, bars
 from marey.signals.given import Given
@@ -54,7 +53,7 @@ class View:
         captions: the clip's texts by captioner.
         album: the stills of its footage, shared by the footage's clips.
         arrays: (shard, key) of the arrays that are stored of the clip, by their kind.
-        sound: the trace of its footage's sound; None if there is none, a text if it could not be heard.
+        sound: the trace of its footage's sound; None if there is none.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class View:
         captions: Mapping[str, str],
         album: "Album",
         arrays: Mapping[str, tuple[str, str]] | None = None,
-        sound: "Trace | str | None" = None,
+        sound: "Trace | None" = None,
     ) -> None:
         self.clip, self.footage, self.captions = clip, footage, captions
         self._library, self._trace, self._stills, self._album = library, trace, stills, album
@@ -162,15 +161,9 @@ class View:
     @cached_property
     def sound(self) -> dict[str, np.ndarray] | None:
         """What is known of the clip's sound, a row for each 0.02 s that lies in it: power, level and speech, as
-        `listen.taken` describes them. None where its footage has no sound.
-
-        Raises:
-            MareyError: its sound could not be heard.
-        """
+        `listen.taken` describes them. None where its footage has no sound."""
         if self._sound is None:
             return None
-        if isinstance(self._sound, str):
-            raise MareyError(self._sound)
         first, fps = int(self._trace["pts"][0]), self.clip["fps"]
         start = (self.clip["start_pts"] - first) * self.tick
         end = (self.clip["end_pts"] - first) * self.tick + (1 / fps if fps else 0)

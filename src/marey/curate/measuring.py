@@ -29,8 +29,8 @@ Run = Callable[[Any, list[dict[str, Any]], str], Iterable[Result]]
 
 class MeasureStage:
     """Several measures of several clips of one footage. Item: id, library, footage, clips [{clip, todo, stills,
-    captions, arrays}], trace (shard, key), album [(frame, shard, key)], sound (shard, key), or why it could not be
-    heard, or None. What is too much for a row goes into a shard that this worker writes."""
+    captions, arrays}], trace (shard, key), album [(frame, shard, key)], sound (shard, key) or None. What is
+    too much for a row goes into a shard that this worker writes."""
 
     name, version, cpus, gpus = "measure", "1", 1.0, 0.0
 
@@ -49,8 +49,7 @@ class MeasureStage:
         """The rows of the table signals, and those of the table tensors."""
         library = text_path(item["library"])
         trace, album = Trace(library, *item["trace"]), Album(library, item["album"])
-        heard = item["sound"]
-        sound = heard if heard is None or isinstance(heard, str) else Trace(library, *heard)
+        sound = Trace(library, *item["sound"]) if item["sound"] else None
         rows = []
         arrays: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for one in item["clips"]:
@@ -107,9 +106,8 @@ def measure_clips(
     library.put("signals", absent)
     able = {clip: [name for name in names if not lacking[name]] for clip, names in todo.items()}
     todo = {clip: names for clip, names in able.items() if names}
-    deaf = listen(library, run, _to_hear(library, todo, measures))
-    items = list(_items(library, todo, captions, stored, deaf))
-    done: Counter[str] = Counter()
+    todo, done = _hear(library, run, todo, captions, measures)
+    items = list(_items(library, todo, captions, stored))
     stage = MeasureStage(sorted({name for names in todo.values() for name in names}), threads, given)
     while items:
         waiting = {item["id"]: item for item in items}
@@ -175,21 +173,41 @@ def _todo(library: Library, measures: list[Measure]) -> tuple[dict[str, list[str
     return todo, captions
 
 
-def _to_hear(library: Library, todo: dict[str, list[str]], measures: list[Measure]) -> set[str]:
-    """The footage whose sound is needed."""
-    of_sound = {measure.name for measure in measures if measure.of_sound}
+def _hear(
+    library: Library,
+    run: Run,
+    todo: dict[str, list[str]],
+    captions: dict[str, dict[str, str]],
+    measures: list[Measure],
+) -> tuple[dict[str, list[str]], Counter[str]]:
+    """Hear the footage whose sound is needed; returns what is still to do, and what is done: the signals of sound of
+    footage that could not be heard are entered as such."""
+    of_sound = {measure.name: measure for measure in measures if measure.of_sound}
     rows = library.rows(
         "select clips.id, clips.footage from clips join footage on footage.id = clips.footage where has_audio"
     )
-    return {row["footage"] for row in rows if of_sound & set(todo.get(row["id"], ()))}
+    sounding = {row["id"]: row["footage"] for row in rows if set(of_sound) & set(todo.get(row["id"], ()))}
+    deaf = listen(library, run, set(sounding.values()))
+    entered = [
+        {**blank(of_sound[name], clip, captions[clip]), **_told(deaf[footage])}
+        for clip, footage in sounding.items()
+        if footage in deaf
+        for name in todo[clip]
+        if name in of_sound
+    ]
+    library.put("signals", entered)
+    gone = {(row["clip"], row["name"]) for row in entered}
+    left = {clip: [name for name in names if (clip, name) not in gone] for clip, names in todo.items()}
+    return {clip: names for clip, names in left.items() if names}, Counter(row["name"] for row in entered)
+
+
+def _told(result: Result) -> dict[str, str]:
+    """Status and reason of what failed. Without a version a value counts as not there: the next run tries again."""
+    return {"status": "failed", "reason": result.error} | ({"version": ""} if result.again else {})
 
 
 def _items(
-    library: Library,
-    todo: dict[str, list[str]],
-    captions: dict[str, dict[str, str]],
-    kinds: list[str],
-    deaf: dict[str, str],
+    library: Library, todo: dict[str, list[str]], captions: dict[str, dict[str, str]], kinds: list[str]
 ) -> Iterator[dict[str, Any]]:
     if not todo:
         return
@@ -216,7 +234,7 @@ def _items(
                 "footage": footage[name],
                 "trace": _where(traces[name]),
                 "album": sorted(albums[name]),
-                "sound": deaf.get(name) or (_where(sounds[name]) if name in sounds else None),
+                "sound": _where(sounds[name]) if name in sounds else None,
                 "clips": clips[n : n + BATCH],
             }
 
@@ -250,10 +268,8 @@ def _enter(library: Library, item: dict[str, Any], result: Result, measures: lis
         rows, tensors = result.out["rows"], result.out["tensors"]
     else:
         named = {measure.name: measure for measure in measures}
-        # Without a version a value counts as not there: the next run tries again.
-        told = {"status": "failed", "reason": result.error} | ({"version": ""} if result.again else {})
         rows = [
-            {**blank(named[name], one["clip"]["id"], one["captions"]), **told}
+            {**blank(named[name], one["clip"]["id"], one["captions"]), **_told(result)}
             for one in item["clips"]
             for name in one["todo"]
         ]
