@@ -103,9 +103,9 @@ class Server(Section):
 class Captioner(Section):
     """What writes one column of captions."""
 
-    backend: Literal["facts", "transformers", "server", "none"] = "facts"
+    backend: Literal["facts", "transformers", "server", "keep"] = "facts"
     """facts: from what was measured, without a model. transformers: a model that runs here. server: one that
-    [curate.captions.server] names. none: the column is left as it is."""
+    [curate.captions.server] names. keep: the column is left as it is."""
     model: str = ""
     """transformers: a folder with safetensors, a .gguf file (merged only), `smollm2`, or an id on the Hugging Face hub
     as `name/model` or `name/model@revision`. server: the model's name there."""

@@ -84,9 +84,9 @@ def made(place: Path, count: int) -> Library:
 
 
 def only_merged(url: str, **settings: Any) -> Captions:
-    none = {"backend": "none"}
+    keep = {"backend": "keep"}
     return server(url, "merged", **settings).model_copy(
-        update={name: type(Captions().image).model_validate(none) for name in ("image", "video")}
+        update={name: type(Captions().image).model_validate(keep) for name in ("image", "video")}
     )
 
 
@@ -266,6 +266,24 @@ def test_without_its_key_a_column_is_missing_and_the_key_is_written_nowhere(
         assert not path.is_file() or b"sk-very-secret" not in path.read_bytes(), path
 
 
+def test_a_caption_is_not_lost_to_a_server_that_is_down(footage: Path) -> None:
+    work(footage)
+    before = texts(footage.parent, "image"), texts(footage.parent, "merged")
+    with serving(lambda number, body: completion("fine")) as dummy:
+        url = dummy.url
+    captions = server(url, "image", retries=0)
+    summary = work(footage, captions)
+    image, merged = texts(footage.parent, "image"), texts(footage.parent, "merged")
+    assert {clip: text for clip, (text, _, _) in image.items()} == {clip: row[0] for clip, row in before[0].items()}
+    assert all(s == "ok" and r.startswith("of an earlier version: no connection to") for _, s, r in image.values())
+    assert merged == before[1]
+    assert any("3 captions image ok: of an earlier version: no connection" in note for note in summary.notes)
+    assert work(footage, captions).told == {}
+    with serving(lambda number, body: completion("fine")) as dummy:
+        assert work(footage, server(dummy.url, "image")).told == {"image": 3, "merged": 3}
+    assert set(texts(footage.parent, "image").values()) == {("fine", "ok", "")}
+
+
 class Deadly(BACKENDS["facts"]["image"]):
     """Takes its process with it at the second clip of a footage, in guarded processes."""
 
@@ -364,7 +382,7 @@ def test_a_model_that_is_not_there_is_told_before_anything_is_read(footage: Path
 
 
 def test_a_column_may_be_left_as_it_is(footage: Path) -> None:
-    captions = Captions.model_validate({"video": {"backend": "none"}, "merged": {"backend": "none"}})
+    captions = Captions.model_validate({"video": {"backend": "keep"}, "merged": {"backend": "keep"}})
     assert work(footage, captions).told == {"facts": 3, "image": 3}
 
 

@@ -15,6 +15,8 @@ from marey.errors import MareyError
 from marey.recipe import Captions
 
 _CLIP = "id footage n start_frame end_frame start_pts end_pts frames seconds width height fps stills"
+EARLIER = "of an earlier version: "
+"""How the reason begins of a caption that could not be written anew and stays as it was; a later run tries again."""
 OF_VIDEOS = ("video", "merged")
 """Columns that a photograph does not have."""
 
@@ -71,11 +73,13 @@ def tell(library: Library, settings: Captions, run: Run, threads: int = 1) -> Co
 
 
 def troubles(library: Library) -> list[str]:
-    """A sentence for each reason for which captions are not there, the commonest first; at most three a column."""
+    """A sentence for each reason for which captions are not there or not of now, the commonest first; at most three a
+    column."""
     rows = library.rows(
         "select captioner, captions.status, captions.reason, count(*) n from captions "
-        "join clips on clips.id = captions.clip where captions.status != 'ok' and clips.status = 'ok' "
-        "group by 1, 2, 3 order by captioner, n desc, 3"
+        "join clips on clips.id = captions.clip where clips.status = 'ok' "
+        "and (captions.status != 'ok' or captions.reason glob ?) group by 1, 2, 3 order by captioner, n desc, 3",
+        f"{EARLIER}*",
     )
     by_column: dict[str, list[str]] = defaultdict(list)
     for row in rows:
@@ -110,7 +114,7 @@ def _column(library: Library, captioner: Captioner, run: Run, threads: int) -> i
     had = {
         row["clip"]: row
         for row in library.rows(
-            "select clip, version, status, reason from captions where captioner = ?", captioner.column
+            "select clip, captioner, version, text, status, reason from captions where captioner = ?", captioner.column
         )
     }
     known = library.signals() if captioner.needs else {}
@@ -136,8 +140,9 @@ def _column(library: Library, captioner: Captioner, run: Run, threads: int) -> i
             (f"there is no caption {of}: {why[name, of]}" for of in captioner.of if (name, of) in why), ""
         )
         if reason:
-            if row is None or (row["version"], row["status"], row["reason"]) != (stamp, "missing", reason):
-                absent.append(_row(name, captioner.column, stamp, Told(status="missing", reason=reason)))
+            kept = _kept(row, _row(name, captioner.column, stamp, Told(status="missing", reason=reason)))
+            if kept != row:
+                absent.append(kept)
             continue
         stamps[name] = stamp
         todo.append({"clip": clip, "signals": _parsed(signals), "captions": texts[name]})
@@ -157,9 +162,9 @@ def _column(library: Library, captioner: Captioner, run: Run, threads: int) -> i
                 # nothing.
                 items += [{**item, "id": one["clip"]["id"], "clips": [one]} for one in item["clips"]]
                 continue
-            rows = list(_rows(captioner.column, item, result, stamps))
+            rows = [_kept(had.get(row["clip"]), row) for row in _rows(captioner.column, item, result, stamps)]
             library.put("captions", rows)
-            written += len(rows)
+            written += sum(row != had.get(row["clip"]) for row in rows)
     return written
 
 
@@ -173,6 +178,13 @@ def _rows(column: str, item: Mapping[str, Any], result: Result, stamps: Mapping[
         name = one["clip"]["id"]
         nothing = ("", "failed", result.error or "the captioner said nothing of it")
         yield _row(name, column, stamps[name], Told(*told.get(name, nothing)))
+
+
+def _kept(had: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
+    """A new row; but where there is no caption now, and was one of another version, that one with the reason."""
+    if row["status"] != "missing" or had is None or had["status"] != "ok":
+        return row
+    return {**had, "reason": EARLIER + row["reason"]}
 
 
 def _row(clip: str, column: str, version: str, told: Told) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def captioners(settings: Captions) -> list[Captioner]:
     columns: tuple[Column, ...] = ("image", "video", "merged")
     for column in columns:
         backend = getattr(settings, column).backend
-        if backend != "none":
+        if backend != "keep":
             made.append(BACKENDS[backend][column](column, settings))
     return made
 
