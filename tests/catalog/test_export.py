@@ -226,6 +226,29 @@ def test_a_clip_that_kills_its_process_costs_itself_alone(library, tmp_path):
     assert go(library, tmp_path / "out").clips == 4  # what failed is tried again
 
 
+def test_a_clip_that_cannot_be_written_costs_itself_and_names_no_path(library, tmp_path, monkeypatch):
+    real = extract.written
+
+    def broken(source, row, path, settings):
+        if row["clip"] == "aa":
+            raise OSError(22, "Invalid argument", str(path))
+        if row["clip"] == "bb":
+            raise MareyError(f"{source.path}: nothing is left of it.")
+        if row["clip"] == "dd":
+            raise IndexError("list index out of range")
+        return real(source, row, path, settings)
+
+    monkeypatch.setattr(extract, "written", broken)
+    done = go(library, tmp_path / "out")
+    assert done.clips == 1
+    assert {row["clip"]: row["reason"] for row in done.left_out if row["status"] == "failed"} == {
+        "aa": "it cannot be written: invalid argument",
+        "bb": "a  b: ünder.mp4: nothing is left of it.",
+        "dd": "IndexError: list index out of range",
+    }
+    assert str(tmp_path) not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+
+
 KILLED = """
 import sys
 from marey.catalog import Library, export

@@ -42,26 +42,42 @@ class ExtractStage:
     def process(self, item: dict[str, Any]) -> dict[str, Any]:
         """By clip under "clips", what became of it."""
         folder, clips = text_path(self._folder), item["clips"]
-        outcomes: dict[str, dict[str, Any]] = {}
+        path = text_path(item["path"])
         try:
-            opened = Packets(text_path(item["path"]))
-        except Unusable as error:
-            return {"clips": {row["clip"]: {"status": "failed", "reason": error.reason} for row in clips}}
+            opened = Packets(path)
+        except Exception as error:
+            lost = _lost(error, path)
+            return {"clips": {row["clip"]: lost for row in clips}}
+        outcomes: dict[str, dict[str, Any]] = {}
         with opened as source:
             for row in sorted(clips, key=lambda row: (row["start_pts"], row["clip"])):
-                path = folder / self._clips / f"{row['clip']}.mp4"
+                file = folder / self._clips / f"{row['clip']}.mp4"
                 try:
-                    outcome = written(source, row, path, self._settings)
-                except Unusable as error:
-                    outcome = {"status": error.status, "reason": error.reason}
+                    outcome = written(source, row, file, self._settings)
                 except EndsRun:
                     raise
-                except (MareyError, ValueError, OSError) as error:
-                    outcome = {"status": "failed", "reason": f"{error}" or type(error).__name__}
+                except Exception as error:  # libav has many kinds, and each costs its clip alone
+                    outcome = _lost(error, path)
                 outcomes[row["clip"]] = outcome | {"key": row["key"]}
                 if outcome["status"] != "failed":
                     replace_text(state_file(folder, row["clip"]), json.dumps(outcomes[row["clip"]]))
         return {"clips": outcomes}
+
+
+def _lost(error: Exception, source: Path) -> dict[str, Any]:
+    """Status and reason of a clip that is not written; no path of this machine is in it, for the card tells it."""
+    if isinstance(error, EndsRun):
+        raise error
+    if isinstance(error, Unusable):
+        return {"status": error.status, "reason": error.reason}
+    said = getattr(error, "strerror", None)  # the system's errors have it, and libav's
+    if said:
+        reason = f"it cannot be written: {said}".lower()
+    elif isinstance(error, MareyError):
+        reason = str(error).replace(str(source), source.name)
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return {"status": "failed", "reason": reason}
 
 
 def written(source: Packets, row: Mapping[str, Any], path: Path, settings: Export) -> dict[str, Any]:
