@@ -1,9 +1,12 @@
 """Folders of tiny random captioners of the classes of the real ones, with tokenizers trained on a few words."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 SIDE = 16
@@ -159,3 +162,49 @@ def blip2(folder: Path) -> Path:
     pictures = transformers.BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     transformers.Blip2Processor(pictures, words, num_query_tokens=4).save_pretrained(folder)
     return folder
+
+
+_GGUF = {
+    "model.embed_tokens": "token_embd", "lm_head": "output", "model.norm": "output_norm", "model.layers": "blk",
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down", "post_attention_layernorm": "ffn_norm", "input_layernorm": "attn_norm",
+}  # fmt: skip
+
+
+def gguf(folder: Path, path: Path) -> Path:
+    """The same language model in one GGUF file, as llama.cpp lays it out."""
+    import gguf as writing
+
+    words = json.loads((folder / "tokenizer.json").read_text())["model"]
+    config = json.loads((folder / "config.json").read_text())
+    heads = config["num_attention_heads"]
+    file = writing.GGUFWriter(str(path), "llama")
+    file.add_block_count(config["num_hidden_layers"])
+    file.add_context_length(config["max_position_embeddings"])
+    file.add_embedding_length(config["hidden_size"])
+    file.add_feed_forward_length(config["intermediate_size"])
+    file.add_head_count(heads)
+    file.add_head_count_kv(config["num_key_value_heads"])
+    file.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    file.add_vocab_size(config["vocab_size"])
+    file.add_rope_freq_base(10000.0)
+    tokens = sorted(words["vocab"], key=words["vocab"].get)
+    file.add_tokenizer_model("gpt2")
+    file.add_token_list(tokens)
+    file.add_token_types([1] * len(tokens))
+    file.add_token_merges([" ".join(pair) for pair in words["merges"]])
+    file.add_bos_token_id(1)
+    file.add_eos_token_id(2)
+    file.add_pad_token_id(0)
+    for name, array in load_file(folder / "model.safetensors").items():
+        for theirs, its in _GGUF.items():
+            name = name.replace(theirs, its)
+        if "attn_q" in name or "attn_k" in name:  # llama.cpp turns neighbouring pairs, transformers the two halves
+            array = array.reshape(heads, 2, -1, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+        file.add_tensor(name, np.ascontiguousarray(array, np.float32))
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
+    return path

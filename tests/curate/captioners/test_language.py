@@ -9,6 +9,8 @@ import tiny_captioners as tiny
 from marey.curate.captioner import Seen, Told
 from marey.curate.captioners.language import LanguageMerger, bare, merged
 from marey.curate.captioners.prompts import merging, prompt
+from marey.curate.captioners.vision import VisionCaptioner
+from marey.errors import MareyError
 from marey.recipe import Captioner, Captions
 
 MakeSeen = Callable[..., Seen]
@@ -94,3 +96,16 @@ def test_captions_stand_in_the_prompt_once_each_whatever_they_say() -> None:
 )
 def test_what_stands_around_an_answer_is_taken_away(said: str, left: str) -> None:
     assert bare(said) == left
+
+
+def test_a_gguf_file_says_what_the_folder_says_that_it_was_made_from(
+    model: Path, tmp_path: Path, seen: MakeSeen
+) -> None:
+    clip = seen("a", [1], image="a red car .", video="a dog looks .")
+    file, folder = merger(tiny.gguf(model, tmp_path / "tiny.gguf")), merger(model)
+    folder._words.chat_template = None  # the file has none
+    assert file.tell([clip]) == folder.tell([clip])
+    assert file.version != folder.version
+    own = Captions(image=Captioner(backend="transformers", model=str(tmp_path / "tiny.gguf")))
+    with pytest.raises(MareyError, match="a language model sees no pictures"):
+        VisionCaptioner("image", own)
