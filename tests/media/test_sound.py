@@ -128,3 +128,34 @@ def test_a_file_that_breaks_off_is_silent_from_there(tmp_path: Path) -> None:
     heard = whole(path)[0]
     assert (heard[4800:9600] > 0.4).all()
     assert not (heard[-9600:] > 0.4).any()
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "flac"), ("mp4", "aac"), ("mov", "pcm_s16le"), ("ts", "mp2")])
+def test_broken_files_end_as_sound_of_the_right_length_or_say_what_is_wrong(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
+    wave = np.random.default_rng(0).normal(0, 0.1, (2, 96000))
+    whole_file = sounding(tmp_path / f"a.{suffix}", wave, codec=codec, layout="stereo").read_bytes()
+    rng = np.random.default_rng(1)
+    ends = set()
+    for n in range(24):
+        data = bytearray(whole_file)
+        start, stop = sorted(rng.integers(0, len(data), 2))
+        if n % 3 == 0:
+            data[start : min(stop, start + 20000)] = rng.bytes(min(stop, start + 20000) - start)
+        elif n % 3 == 1:
+            del data[start:stop]
+        else:
+            for at in rng.integers(0, len(data), 30):
+                data[at] = rng.integers(256)
+        path = tmp_path / f"b.{suffix}"
+        path.write_bytes(data)
+        try:
+            sound = whole(path)
+        except Unusable as told:
+            ends.add(told.status)
+        else:
+            ends.add("heard")
+            assert sound.shape[1] == 96000
+            assert np.abs(sound).max() <= 4
+    assert "heard" in ends

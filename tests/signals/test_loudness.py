@@ -1,7 +1,11 @@
-"""Loudness: the standard's own sines, the cases of EBU Tech 3341, and the recursive filter beside the fast one."""
+"""Loudness: the standard's own sines, the cases of EBU Tech 3341, libav's meter, and the recursive filter."""
 
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
+import voices
 
 from marey.signals.loudness import HOP, RATE, KFilter, loudness, powers, response, silence_share, weights
 
@@ -94,3 +98,40 @@ def test_silence_is_told_by_its_share() -> None:
     level = np.full(100, 1e-3)
     level[::2] = 0  # no pause is as long as a tenth of a second
     assert silence_share(level) == 0
+
+
+def by_libav(sound: np.ndarray, layout: str) -> float:
+    """Integrated loudness by the filter ebur128."""
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(sample_rate=RATE, format="fltp", layout=layout, time_base=Fraction(1, RATE))
+    meter, sink = graph.add("ebur128", "metadata=1"), graph.add("abuffersink")
+    source.link_to(meter)
+    meter.link_to(sink)
+    graph.configure()
+    told = ""
+    for n in range(0, sound.shape[1], 4800):
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(sound[:, n : n + 4800].astype(np.float32)), format="fltp", layout=layout
+        )
+        frame.sample_rate, frame.pts, frame.time_base = RATE, n, Fraction(1, RATE)
+        graph.push(frame)
+        try:
+            while True:
+                told = graph.pull().metadata.get("lavfi.r128.I", told)
+        except (av.error.BlockingIOError, av.error.EOFError):
+            pass
+    return float(told)
+
+
+@pytest.mark.parametrize(
+    ("layout", "channels", "sound"),
+    [
+        ("mono", ("FC",), voices.babble(10)[None]),
+        ("mono", ("FC",), (voices.tune(10) + voices.drums(10))[None]),
+        ("stereo", STEREO, np.stack([voices.babble(10), 0.3 * voices.noise(10)])),
+        ("5.1", ("FL", "FR", "FC", "LFE", "BL", "BR"), np.random.default_rng(0).normal(0, 0.05, (6, 10 * RATE))),
+    ],
+    ids=["babble", "band", "stereo", "5.1"],
+)
+def test_it_is_what_libav_measures(layout: str, channels: tuple[str, ...], sound: np.ndarray) -> None:
+    assert lufs(sound, channels) == pytest.approx(by_libav(sound, layout), abs=0.02)

@@ -24,6 +24,7 @@ SIGNALS = {
     "freeze_share": ("Frozen frames", "share of the frames that equal the one before"),
     "cadence": ("Repeated frames", "share of the frames that repeat the one before in a regular pattern"),
     "flicker": ("Flicker", "ups and downs of the brightness from frame to frame"),
+    "labels": ("Sureness of the label", "probability of the likeliest of a thousand classes"),
     "looks": ("Looks", "score of an aesthetic head"),
     "looks_proxy": ("Looks, by a proxy", "what can be told of a picture's looks without a trained head"),
     "match": ("Match", "how well the caption fits the picture"),
