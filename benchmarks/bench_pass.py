@@ -1,12 +1,12 @@
 """The pass beside decoding alone, and beside scenedetect's ContentDetector alone.
 
-    python benchmarks/bench_pass.py FOLDER [--seconds 60] [--rounds 3] [--memory]
+    python benchmarks/bench_pass.py [FOLDER] [--seconds 60] [--rounds 3] [--memory]
 
-FOLDER keeps the files, which are made once: edits of real shots as H.264 720p and 1080p, HEVC and VP9. Each side runs
-with 1, 2, 3 threads and with as many as there are cores, in turn, and its best wall time counts; CPU seconds are those
-of that run. The pass is signatures, transitions, motion, brightness and sharpness, and perceptual hashes; with its
-stills it is a line of its own. Lines that skip work have their F1 on the file's true transitions, and Spearman's rank
-correlation of their motion with that of the full pass over all half seconds.
+FOLDER (demo/bench) keeps the files, which are made once: edits of real shots as H.264 720p and 1080p, HEVC and VP9.
+Each side runs with 1, 2, 3 threads and with as many as there are cores, in turn, and its best wall time counts; CPU
+seconds are the least of its runs with one thread. The pass is signatures, transitions, motion, brightness, sharpness
+and perceptual hashes; with its stills it is a line of its own. Lines that skip work have their F1 on the file's true
+transitions, and Spearman's rank correlation of their motion with that of the full pass over all half seconds.
 
 `--memory` reads one minute and ten minutes of the 720p file, each in a process of its own, and prints their peaks.
 """
@@ -237,7 +237,7 @@ def peak(folder: Path, seconds: float) -> float:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("demo/bench"))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=THREADS)

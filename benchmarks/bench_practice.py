@@ -1,6 +1,6 @@
 """Marey beside common practice: the same operations, one decode an operation, as public curation scripts do them.
 
-    python benchmarks/bench_practice.py FOLDER [--seconds 60] [--files h264-720p.mp4 h264-1080p.mp4] [--no-text]
+    python benchmarks/bench_practice.py [FOLDER] [--seconds 60] [--files h264-720p.mp4 h264-1080p.mp4] [--no-text]
 
 Common practice, one after the other, with as many threads as OpenCV and the decoders like: shots by scenedetect's
 ContentDetector (PyAV backend, the faster one); motion by OpenCV's Farneback at 2 frames a second on full-size frames
@@ -204,7 +204,7 @@ def bench(folder: Path, name: str, seconds: float, text: bool, rounds: int) -> N
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("demo/bench"))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--files", nargs="+", default=["h264-720p.mp4", "h264-1080p.mp4", "hevc-720p.mp4"])
