@@ -4,7 +4,6 @@ What the taps give goes into shards that this worker writes, a reel at a time, s
 length of a source; only pointers and numbers travel.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from marey.catalog import text_path
 from marey.curate.photograph import photograph
 from marey.curate.roll import Roll, write_part
-from marey.media import SLOW, Frame, Probe, Reel, Unusable, content_id, divide, probe, read, read_reel, seekable
+from marey.media import SLOW, Probe, Reel, Unusable, content_id, divide, probe, read, read_reel, seekable
 
 REEL_SECONDS = 60.0
 """A source is read in reels of about this length; those of a long one by several workers."""
@@ -109,8 +108,22 @@ class ReadStage:
     def _whole(self, path: Path, library: Path, footage: str, limit: float | None) -> dict[str, Any]:
         facts = probe(path)
         reading = read(path, facts, limit_seconds=limit, threads=self._threads)
-        rolls = _rolls(iter(reading), divide(facts, self._seconds), self._seconds, self._second)
-        parts = [write_part(library, footage, roll) for roll in rolls]
+        reels = divide(facts, self._seconds)
+        starts = iter(reel.start for reel in reels[1:])
+        following = next(starts, None)
+        parts, roll = [], Roll(self._second)
+        for frame in reading:
+            if len(reels) > 1:
+                over = following is not None and frame.pts >= following
+            else:
+                # No index to go by, and nothing to agree with. Of a slow source many seconds are few frames.
+                over = roll.frames >= 2 * SLOW * self._seconds and roll.seconds_to(frame) >= 2 * self._seconds
+            if over:
+                parts.append(write_part(library, footage, roll))
+                # Taps that are new, as if each reel was read by itself.
+                roll, following = Roll(self._second), next(starts, None)
+            roll.take(frame)
+        parts.append(write_part(library, footage, roll))
         return {
             **_seen(reading.probe),
             "announced": None if reading.limited else facts.frames,
@@ -138,27 +151,6 @@ class ReadStage:
             "opening": reading.opening,
             "closing": reading.closing,
         }
-
-
-def _rolls(frames: Iterator[Frame], reels: list[Reel], seconds: float, second: bool) -> Iterator[Roll]:
-    """The whole source through taps that are new at each reel, as if each was read by itself."""
-    starts = iter(reel.start for reel in reels[1:])
-    following = next(starts, None)
-    roll: Roll | None = None
-    for frame in frames:
-        if roll is not None:
-            if len(reels) > 1:
-                over = following is not None and frame.pts >= following
-            else:
-                # No index to go by, and nothing to agree with. Of a slow source many seconds are few frames.
-                over = roll.seconds_to(frame) >= 2 * seconds and roll.frames >= 2 * SLOW * seconds
-            if over:
-                yield roll
-                roll, following = None, next(starts, None)
-        roll = roll or Roll(second)
-        roll.take(frame)
-    if roll is not None:
-        yield roll
 
 
 def _explained(error: Unusable | OSError) -> Unusable:
