@@ -19,13 +19,16 @@ from marey.curate.judge import judges
 from marey.curate.reach import reach
 from marey.recipe import Transitions
 
-VERSION = "4"
+VERSION = "5"
 CHUNK = 2048
 """Frames that are looked at together: memory does not grow with the length of the footage."""
 FASTEST = 40.0
 """Above so many frames a second, gradual transitions are looked for in every other frame, or fewer."""
 SAME = 0.6
 """Details of the two ends that correlate by more, one of them shifted, are of one shot, whatever else is seen."""
+SEEN = 3
+"""Of the shots on both sides of a gradual transition at least so many frames beyond its ends must be there: what goes on
+where the footage begins may be anything."""
 SPARE = 0.08
 """Clips keep away from a gradual transition by such a share of its length."""
 LEAST_SHOT = 2
@@ -65,7 +68,8 @@ def find_transitions(luma: np.ndarray, chroma: np.ndarray, fps: float, settings:
     for start in range(0, len(luma), stride * CHUNK):
         stop = start + stride * CHUNK
         low, high = max(0, start - margin), min(len(luma), stop + margin)
-        here = _within(luma[low:high], chroma[low:high], area, stride, longest, settings)
+        ends = low, len(luma) - high
+        here = _within(luma[low:high], chroma[low:high], area, stride, longest, ends, settings)
         moved = [replace(one, a_end=one.a_end + low, b_start=one.b_start + low) for one in here]
         found += [one for one in moved if start <= one.a_end < stop]
     return [Transition(one.kind, one.a_end, one.b_start, round(one.sure, 4)) for one in _strongest(found)]
@@ -96,9 +100,16 @@ def _spare(transition: Transition) -> int:
 
 
 def _within(
-    luma: np.ndarray, chroma: np.ndarray, area: Area, stride: int, longest: int, settings: Transitions
+    luma: np.ndarray,
+    chroma: np.ndarray,
+    area: Area,
+    stride: int,
+    longest: int,
+    beyond: tuple[int, int],
+    settings: Transitions,
 ) -> list[Candidate]:
-    """The transitions of a run of frames. Evidence is only asked for where nothing better was found before."""
+    """The transitions of a run of frames, before and after which the footage has `beyond`. Evidence is only asked for
+    where nothing better was found before."""
     chosen: list[Candidate] = []
     weights = judges()
     for one, features, step, way in sorted(
@@ -111,7 +122,10 @@ def _within(
             continue
         sure = weights[way].sure(evidence(features, one))
         if sure >= (settings.cut if one.kind == "cut" else settings.gradual):
-            chosen.append(_reaching(replace(here, sure=sure), features, step, chosen))
+            here = _reaching(replace(here, sure=sure), features, step, chosen)
+            beside = min(beyond[0] + here.a_end, beyond[1] + len(luma) - 1 - here.b_start)
+            if one.kind == "cut" or beside >= SEEN:
+                chosen.append(here)
     return _joined(sorted(chosen, key=lambda one: one.a_end), luma)
 
 
