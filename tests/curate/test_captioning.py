@@ -38,9 +38,9 @@ def footage(tmp_path: Path) -> Path:
     return tmp_path / "footage"
 
 
-def work(footage: Path, captions: Captions | None = None, workers: int = 0) -> Summary:
+def work(footage: Path, captions: Captions | None = None, workers: int = 0, retry: bool = False) -> Summary:
     settings = Curate(without=("text_area",), captions=captions or Captions())
-    return curate(footage, footage.parent / "library", settings=settings, workers=workers)
+    return curate(footage, footage.parent / "library", settings=settings, workers=workers, retry=retry)
 
 
 def texts(place: Path, column: str) -> dict[str, tuple[str, str, str]]:
@@ -282,6 +282,17 @@ def test_a_caption_is_not_lost_to_a_server_that_is_down(footage: Path) -> None:
     with serving(lambda number, body: completion("fine")) as dummy:
         assert work(footage, server(dummy.url, "image")).told == {"image": 3, "merged": 3}
     assert set(texts(footage.parent, "image").values()) == {("fine", "ok", "")}
+
+
+def test_a_refusal_is_asked_again_when_that_is_asked_for(footage: Path) -> None:
+    with serving(lambda number, body: completion(None, refusal="no")) as dummy:
+        captions = server(dummy.url, "image")
+        work(footage, captions)
+        assert {status for _, status, _ in texts(footage.parent, "image").values()} == {"failed"}
+        assert work(footage, captions).told == {}
+        assert len(dummy.bodies) == 3
+        assert work(footage, captions, retry=True).told == {"image": 3}
+        assert len(dummy.bodies) == 6
 
 
 class Deadly(BACKENDS["facts"]["image"]):

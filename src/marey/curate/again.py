@@ -45,6 +45,9 @@ def forgive(library: Library, seconds: float, *, everything: bool = False) -> No
             library.delete("ledger", **row)
         signals = library.rows("select clip, name from signals where status = 'failed'")
         library.put("signals", [{**row, "version": ""} for row in signals])
+        # What a captioner would not say has nothing to do with what reads, and asking may cost.
+        captions = library.rows("select clip, captioner from captions where status = 'failed'") if everything else []
+        library.put("captions", [{**row, "version": ""} for row in captions])
 
 
 def is_settled(row: dict[str, Any] | None) -> bool:

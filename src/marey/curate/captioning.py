@@ -177,7 +177,8 @@ def _rows(column: str, item: Mapping[str, Any], result: Result, stamps: Mapping[
     for one in item["clips"]:
         name = one["clip"]["id"]
         nothing = ("", "failed", result.error or "the captioner said nothing of it")
-        yield _row(name, column, stamps[name], Told(*told.get(name, nothing)))
+        # Without a version a caption counts as not there: the next run tries again.
+        yield _row(name, column, "" if result.again else stamps[name], Told(*told.get(name, nothing)))
 
 
 def _kept(had: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
