@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -10,7 +11,7 @@ from counting import counted
 from filming import film, marked
 
 from marey.media import Unusable
-from marey.media.sound import RATE, Heard, hear
+from marey.media.sound import RATE, Heard, _timed, hear
 
 
 def sounding(
@@ -89,6 +90,21 @@ def test_before_after_and_between_there_is_silence(tmp_path: Path) -> None:
 def test_sound_that_begins_late_is_late(tmp_path: Path) -> None:
     heard = whole(sounding(tmp_path / "a.mkv", np.full((1, 24000), 0.5), first=24000))[0]
     assert abs(int((heard > 0.4).argmax()) - 24000) < 60
+
+
+def test_a_time_that_nothing_goes_on_from_is_damage_and_a_gap_is_a_gap() -> None:
+    def moments(*pts: int | None) -> list[int]:
+        frames = [
+            SimpleNamespace(pts=time, time_base=Fraction(1, 1000), samples=960, sample_rate=48000) for time in pts
+        ]
+        return [round(1000 * moment) for _, moment in _timed(frames, Fraction(0))]
+
+    assert moments(0, 20, 40) == [0, 20, 40]
+    assert moments(0, None, None, 60) == [0, 20, 40, 60]
+    assert moments(0, 20, 90_000, 60, 80) == [0, 20, 40, 60, 80]
+    assert moments(0, 20, -500, 60) == [0, 20, 40, 60]
+    assert moments(0, 20, 500, 520, 540) == [0, 20, 500, 520, 540]
+    assert moments(300, 320) == [300, 320]
 
 
 def test_no_picture_is_decoded(tmp_path: Path) -> None:

@@ -66,13 +66,13 @@ def taken(pieces: Iterable[np.ndarray], heard: Heard) -> dict[str, np.ndarray]:
         near = piece[weight > 0] if (weight > 0).any() else piece
         power.append(weight @ powers(ear(piece)))
         level.append(powers(near).max(axis=0))
-        speech.append(analyser(near.mean(axis=0)))
+        speech.append(analyser(near.mean(axis=0)).astype(np.float16))
     count = sum(map(len, power))
-    speech.append(analyser.end(count - sum(map(len, speech))))
+    speech.append(analyser.end(count - sum(map(len, speech))).astype(np.float16))
     return {
         "power": _joined(power, np.float32),
         "level": _joined(level, np.float32),
-        "speech": np.concatenate(speech).astype(np.float16).reshape(-1, BANDS + 1),
+        "speech": np.concatenate(speech).reshape(-1, BANDS + 1),
     }
 
 

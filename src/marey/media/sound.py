@@ -4,9 +4,10 @@ Only packets of the sound are decoded, once and in order. What comes out lies on
 to the time `start + k / RATE`, whatever gaps, overlaps and delays the file has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,10 @@ def hear(path: str | Path, start: Fraction, end: Fraction, heard: Heard | None =
             if other.index != stream.index:
                 other.discard = av.stream.Discard.all
         layout, part, due = None, None, Fraction(0)
-        for frame in _frames(container, stream, heard):
+        for frame, moment in _timed(_frames(container, stream, heard), start):
             if layout is None:
                 layout = frame.layout
                 heard.channels = _names(layout)
-            moment = due if frame.pts is None else frame.pts * Fraction(frame.time_base) - start
             if part is None or abs(moment - due) > _JUMP or not part.takes(frame):
                 if part is not None:
                     yield from line.take(part.end())
@@ -98,6 +98,28 @@ def _frames(container: Any, stream: Any, heard: Heard) -> Iterator[Any]:
             yield from (frame for frame in frames if frame.samples and frame.sample_rate)
     except (av.error.FFmpegError, OSError):
         return  # the file breaks off: what comes after is silent
+
+
+def _timed(frames: Iterable[Any], start: Fraction) -> Iterator[tuple[Any, Fraction]]:
+    """Each frame with its time in seconds since `start`. A time far off that the next frame does not go on from is
+    damage, and is reckoned from the frame before, as one that is missing is."""
+    held, due = None, Fraction(0)
+    for frame in chain(frames, [None]):
+        if held is not None:
+            moment = _moment(held, start)
+            after = _moment(frame, start) if frame is not None else None
+            long = Fraction(held.samples, held.sample_rate)
+            if moment is None or (
+                abs(moment - due) > _JUMP and after is not None and abs(after - moment - long) > _JUMP
+            ):
+                moment = due
+            yield held, moment
+            due = moment + long
+        held = frame
+
+
+def _moment(frame: Any, start: Fraction) -> Fraction | None:
+    return None if frame.pts is None else frame.pts * Fraction(frame.time_base) - start
 
 
 class _Part:
