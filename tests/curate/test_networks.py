@@ -10,7 +10,7 @@ import pytest
 from panning import NETWORKS, shot
 from photographs import photograph
 
-from marey.catalog import Library
+from marey.catalog import Library, Shard, forget
 from marey.curate import Summary, curate, measuring
 from marey.curate.measures.embedding import Embedding
 from marey.media import write_video
@@ -293,3 +293,25 @@ def test_labels_are_the_same_with_stored_embeddings_and_without(footage: Path) -
     shutil.rmtree(footage.parent / "library")
     work(footage, "labels")
     assert [(row["value"], row["data"]) for row in signal(footage, "labels")] == stored
+
+
+def test_what_is_forgotten_leaves_no_embedding(footage: Path) -> None:
+    other, _ = compose([shot(seed, 30) for seed in (7, 8)], [Join("cut")])
+    write_video(footage / "b.mp4", other, 25)
+    work(footage, "embedding")
+    before = arrays(footage)
+    with Library.open(footage.parent / "library", write=True) as library:
+        gone = {
+            row["id"]
+            for row in library.rows(
+                "select clips.id from clips where frames = 30 and footage = "
+                "(select footage from inputs where path like '%b.mp4')"
+            )
+        }
+        forget(library, footage / "b.mp4")
+    after = arrays(footage)
+    assert len(gone) == 2
+    assert set(after) == set(before) - gone
+    with Library.open(footage.parent / "library") as library:
+        kept = {key for path in shards(footage) for key in Shard(path).keys}
+    assert kept == set(after)
