@@ -88,3 +88,11 @@ def test_a_recipe_cannot_be_changed_and_its_fingerprint_follows_its_values() -> 
         one.seed = 3
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
     assert one.train.fingerprint() == other.train.fingerprint()
+
+
+def test_none_lifts_a_limit_and_is_a_word_where_that_is_one_of_the_choices() -> None:
+    said = ["footage.budget_seconds=none", "curate.transitions.second=none", "export.fallback=none"]
+    recipe = Recipe.open("tiny", said)
+    assert recipe.footage.budget_seconds is None
+    assert recipe.curate.transitions.second == "none"
+    assert recipe.export.fallback == "none"
