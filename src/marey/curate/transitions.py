@@ -27,8 +27,8 @@ FASTEST = 40.0
 SAME = 0.6
 """Details of the two ends that correlate by more, one of them shifted, are of one shot, whatever else is seen."""
 SEEN = 3
-"""Of the shots on both sides of a gradual transition at least so many frames beyond its ends must be there: what goes on
-where the footage begins may be anything."""
+"""On both sides of a gradual transition at least so many frames of the footage must be there: what goes on where it
+begins or ends may be anything."""
 SPARE = 0.08
 """Clips keep away from a gradual transition by such a share of its length."""
 LEAST_SHOT = 2
