@@ -59,7 +59,8 @@ def labelled(luma: np.ndarray, chroma: np.ndarray, fps: float, info: dict) -> li
     stride, longest = transitions.scale(fps, Transitions())
     rows = []
     for one, features, step, way in transitions.proposed(luma, chroma, Area.of(luma), stride, longest):
-        if features.alike_shifted(one.a_end, one.b_start) > transitions.SAME:
+        same = transitions.BLINK if one.kind == "fade" else transitions.SAME
+        if features.alike_shifted(one.a_end, one.b_start) > same:
             continue
         overlap, kind = _hit(step * one.a_end, step * one.b_start, info["truth"])
         is_one = overlap >= HIT or (one.kind == "cut" and overlap > 0)

@@ -26,6 +26,8 @@ FASTEST = 40.0
 """Above so many frames a second, gradual transitions are looked for in every other frame, or fewer."""
 SAME = 0.6
 """Details of the two ends that correlate by more, one of them shifted, are of one shot, whatever else is seen."""
+BLINK = 0.8
+"""The same of a fade: between its ends the picture was gone."""
 SEEN = 3
 """On both sides of a gradual transition at least so many frames of the footage must be there: what goes on where it
 begins or ends may be anything."""
@@ -118,7 +120,7 @@ def _within(
         here = replace(one, a_end=step * one.a_end, b_start=step * one.b_start)
         if any(here.a_end < other.b_start and other.a_end < here.b_start for other in chosen):
             continue
-        if features.alike_shifted(one.a_end, one.b_start) > SAME:
+        if features.alike_shifted(one.a_end, one.b_start) > (BLINK if one.kind == "fade" else SAME):
             continue
         sure = weights[way].sure(evidence(features, one))
         if sure >= (settings.cut if one.kind == "cut" else settings.gradual):
