@@ -137,3 +137,26 @@ def test_it_rises_with_the_speed_down_to_a_quarter_of_a_pixel() -> None:
     assert found == sorted(found)
     assert found[0] < 0.02
     np.testing.assert_allclose(found[2:], speeds[2:], rtol=0.25)
+
+
+def test_fast_pans_are_told_as_fast_as_they_are() -> None:
+    rng = np.random.default_rng(3)
+    world = cv2.GaussianBlur(rng.normal(0, 1, (96, 400)).astype(np.float32), (0, 0), 3)
+    world = (128 + 90 * world / np.abs(world).max()).astype(np.uint8)
+    found = []
+    for shift in (0, 1, 2, 4, 6, 8, 12, 16, 24, 32, 48):
+        moved = motion(world[:, 100:270], world[:, 100 - shift : 270 - shift], 270, 478)
+        found.append(moved.magnitude)
+        assert moved.right == pytest.approx(shift * 478 / 170, rel=0.12, abs=0.3)
+    assert found == sorted(found)
+
+
+def test_what_moves_fast_by_itself_does_not_carry_the_picture_along() -> None:
+    rng = np.random.default_rng(4)
+    still = cv2.GaussianBlur(rng.integers(0, 255, (96, 170)).astype(np.float32), (0, 0), 2).astype(np.uint8)
+    patch = rng.integers(0, 255, (40, 40)).astype(np.uint8)
+    before, after = still.copy(), still.copy()
+    before[30:70, 30:70], after[30:70, 50:90] = patch, patch
+    moved = motion(before, after, 96, 170)
+    assert moved.camera < 1.5
+    assert abs(moved.right) < 5

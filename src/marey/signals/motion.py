@@ -23,8 +23,10 @@ FARNEBACK = {
     "iterations": 2,
     "poly_n": 5,
     "poly_sigma": 1.2,
-    "flags": 0,
 }
+_SURE = 0.1  # peak of the phase correlation from which a shift of the whole picture is believed,
+_FAR = 4  # if it is of so many pixels in a direction, which the flow alone may lose,
+_BETTER = 0.7  # and leaves at most this share of the difference
 _STEP = 4  # the affine fit takes every fourth row and column of the flow, which is smooth
 _ROUNDS = 2
 
@@ -61,7 +63,35 @@ def flow(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Dense flow between two luma pictures uint8 (H, W): float32 (H, W, 2), x and y in pixels of these pictures."""
     if before.shape != after.shape:
         raise ValueError(f"the pictures differ in size: {before.shape} and {after.shape}")
-    return cv2.calcOpticalFlowFarneback(before, after, None, **FARNEBACK)  # type: ignore[call-overload]
+    start = _shift(before, after)
+    flags = 0 if start is None else cv2.OPTFLOW_USE_INITIAL_FLOW
+    return cv2.calcOpticalFlowFarneback(before, after, start, **FARNEBACK, flags=flags)  # type: ignore[call-overload]
+
+
+def _shift(before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
+    """The shift of the whole picture as a flow to start from, float32 (H, W, 2), by phase correlation (Kuglin and Hines
+    1975). Farneback's method by itself loses a pan of more than a tenth of the height. None where the pictures do not
+    agree better with a shift than without one, or the shift is small."""
+    rows, columns = before.shape
+    if min(rows, columns) < 16:
+        return None
+    (x, y), sure = cv2.phaseCorrelate(before.astype(np.float32), after.astype(np.float32), _window(rows, columns))
+    dx, dy = round(x), round(y)
+    if sure < _SURE or max(abs(dx), abs(dy)) < _FAR or abs(dx) > columns // 2 or abs(dy) > rows // 2:
+        return None
+    # What both show, with the shift and without.
+    a = before[max(0, -dy) : rows - max(0, dy), max(0, -dx) : columns - max(0, dx)]
+    b = after[max(0, dy) : rows - max(0, -dy), max(0, dx) : columns - max(0, -dx)]
+    if cv2.absdiff(a, b).mean() > _BETTER * cv2.absdiff(before, after).mean():
+        return None
+    return np.full((rows, columns, 2), (x, y), np.float32)
+
+
+@lru_cache(16)
+def _window(rows: int, columns: int) -> np.ndarray:
+    window = cv2.createHanningWindow((columns, rows), cv2.CV_32F)
+    window.setflags(write=False)
+    return window
 
 
 def motion(before: np.ndarray, after: np.ndarray, height: int, width: int) -> Motion:

@@ -11,6 +11,7 @@ from marey.signals.motion import FARNEBACK, MOTION, PAIR_SECONDS, SHORT_SIDE, di
 
 PARAMS = {
     "flow": "farneback " + " ".join(str(value) for value in FARNEBACK.values()),
+    "start": "phase correlation",
     "short_side": SHORT_SIDE,
     "pair_seconds": PAIR_SECONDS,
 }
