@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from counting import counted
 from filming import cut_start, film, hum, marked, only_sound, turn
 
 from marey.media import Unusable, content_id, probe, read
+from marey.media.probe import demux
 
 
 def refused(path: Path) -> Unusable:
@@ -254,6 +256,17 @@ def test_a_picture_called_mp4_is_a_photograph(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30)).save(path, "JPEG")
     facts = probe(path)
     assert (facts.kind, facts.width, facts.height, facts.frames) == ("photo", 40, 30, 1)
+
+
+def test_a_stream_that_begins_in_the_middle_ends_no_reading() -> None:
+    """PyAV looks for a flush of the newcomer, and there is none."""
+
+    class Broadcast:
+        def demux(self, stream: str) -> Iterator[str]:
+            yield from (f"{stream} 1", f"{stream} 2", f"{stream} flush")
+            raise IndexError("list index out of range")
+
+    assert list(demux(Broadcast(), "video")) == ["video 1", "video 2", "video flush"]
 
 
 def y4m(path: Path, width: int, height: int, frames: int = 3) -> Path:

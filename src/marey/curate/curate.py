@@ -113,7 +113,8 @@ class _Work:
         self._threads = 1 if workers else (os.cpu_count() or 1)
         self._second = settings.transitions.second != "none"
         self._asked: set[str] = set()  # footage on which there is a second opinion
-        self._reader = Reader(library, self._batches, divide=workers > 1, threads=self._threads, second=self._second)
+        # Of a damaged source, a decoder of several threads gives other pictures each time.
+        self._reader = Reader(library, self._batches, divide=workers > 1, threads=1, second=self._second)
 
     def run(
         self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float, most: int | None = None

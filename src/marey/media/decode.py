@@ -19,7 +19,7 @@ import numpy as np
 
 from marey.media.orientation import Orientation, of_frame_matrix
 from marey.media.pixels import Pixels, Scaler
-from marey.media.probe import Probe, open_video, shown_size, video_stream
+from marey.media.probe import Probe, demux, open_video, shown_size, video_stream
 from marey.media.source import Unusable
 
 DAMAGE = 0.1
@@ -185,7 +185,7 @@ def pictures(container: Any, stream: Any, tally: Tally, packets: Iterator[Any] |
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
     try:
-        yield from container.demux(stream)
+        yield from demux(container, stream)
     except (av.error.FFmpegError, OSError):
         # The file breaks off, which the probe has said; what the decoder still holds is asked for as at a regular end.
         flush: Any = av.Packet()

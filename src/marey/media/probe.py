@@ -1,5 +1,6 @@
 """What a file is, without decoding it: the container is demultiplexed once and every packet's time is kept."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -141,6 +142,18 @@ def video_stream(container: Any, path: str | Path) -> Any:
     raise Unusable("rejected", "there is no video in it", path)
 
 
+def demux(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of a stream, and at the end one that flushes the decoder.
+
+    Where another stream begins in the middle of a file, as in a broadcast, PyAV ends with an IndexError: it looks for a
+    flush of that one too. All packets of this one have come by then.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        return
+
+
 def shown_size(width: int, height: int, aspect: Fraction | None, orientation: Orientation) -> tuple[int, int]:
     """(height, width) of a stored picture once its pixels are square and it stands upright."""
     if aspect and Fraction(1, 8) <= aspect <= 8:  # anything else is a broken header
@@ -153,7 +166,7 @@ def _demux(path: str | Path, container: Any) -> Probe:
     context = stream.codec_context
     packets, shown, pts, keys, durations, reason = 0, 0, [], [], [], ""
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             if packet.size == 0:
                 continue
             packets += 1

@@ -19,7 +19,7 @@ import numpy as np
 
 from marey.media.decode import Frame, Tally, corrected, pictures, prepared, usual_step
 from marey.media.pixels import Scaler
-from marey.media.probe import Probe, open_video, video_stream
+from marey.media.probe import Probe, demux, open_video, video_stream
 from marey.media.source import Unusable
 
 SLOW = 5
@@ -160,7 +160,7 @@ def _packets_from(container: Any, stream: Any, start: int) -> Iterator[Any]:
     """
     container.seek(start, stream=stream, backward=True)
     found = False
-    for n, packet in enumerate(container.demux(stream)):
+    for n, packet in enumerate(demux(container, stream)):
         found = found or (packet.pts == start and packet.is_keyframe)
         if found:
             yield packet

@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 
-from marey.media.probe import open_video
+from marey.media.probe import demux, open_video
 from marey.media.source import Unusable
 
 RATE = 48_000
@@ -83,7 +83,7 @@ def hear(path: str | Path, start: Fraction, end: Fraction, heard: Heard | None =
 
 def _frames(container: Any, stream: Any, heard: Heard) -> Iterator[Any]:
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             if packet.is_corrupt:
                 heard.damaged += 1
                 continue
