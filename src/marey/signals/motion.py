@@ -109,7 +109,7 @@ def motion(before: np.ndarray, after: np.ndarray, height: int, width: int) -> Mo
     sparse = field[min(_STEP // 2, rows - 1) :: _STEP, min(_STEP // 2, columns - 1) :: _STEP]
     camera = global_affine(sparse)
     return Motion(
-        magnitude=float(cv2.magnitude(right, down).mean()),
+        magnitude=_length(field),
         right=float(right.mean()),
         down=float(down.mean()),
         zoom=along / arms,
@@ -156,4 +156,4 @@ def diagonal(height: int, width: int) -> float:
 
 def _length(field: np.ndarray) -> float:
     """Mean length of the vectors of a flow."""
-    return float(np.hypot(field[..., 0], field[..., 1]).mean())
+    return float(np.sqrt(field[..., 0] ** 2 + field[..., 1] ** 2).mean())
