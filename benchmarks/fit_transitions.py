@@ -21,7 +21,7 @@ from marey.recipe import Transitions
 from marey.worlds import confounders
 
 HIDDEN, MEMBERS, STEPS, BATCH = 12, 5, 400, 512
-FALSE_COST = 1.6
+FALSE_COST = 2.5
 """A shot that is split, again and again wherever something moves, costs more than a transition that is missed."""
 ABSENT, HIT, MISS = -1.0, 0.5, 0.1
 """Overlap (intersection over union) with a true transition from which a candidate is one, and below which none."""
