@@ -25,10 +25,10 @@ lint:
 	@$(RUN)/mypy
 
 test: lint
-	@$(RUN)/python -m pytest -m "not slow"
+	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto -m "not slow"
 
 test-all: lint
-	@$(RUN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
 
 bench:
 	@$(PYTHON) scripts/install.py $(VENV) train features meshes ocr parquet shots dev
