@@ -25,7 +25,7 @@ from marey.worlds.beside import declare, licences, sidecar
 from marey.worlds.scenes import KINDS, scene
 from marey.worlds.titles import titles
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same plan would give other pictures: then all is made anew."""
 
 MADE = "made by Marey (worlds)"
