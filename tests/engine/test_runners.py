@@ -204,8 +204,10 @@ def test_what_workers_print_does_not_reach_the_standard_output(capfd):
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent(tmp_path, end):
     script = (
-        "import contract_stages as s; from marey.engine import workers\n"
+        "import contract_stages as s, signal; from marey.engine import workers\n"
         "if __name__ == '__main__':\n"
+        # What starts the tests in the background may have Ctrl-C ignored, which is inherited.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"    list(workers(s.Marks({str(tmp_path)!r}), [{{'id': str(n)}} for n in range(9)], 2))"
     )
     parent = subprocess.Popen(

@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from marey.media.orientation import Orientation, of_frame_matrix
-from marey.media.probe import open_video, shown_size, video_stream
+from marey.media.probe import demux, open_video, shown_size, video_stream
 from marey.media.source import Unusable
 from marey.media.splice import CODECS
 
@@ -148,7 +148,7 @@ class Packets:
         base = track.time_base
         with suppress(av.error.FFmpegError, OSError):  # where it breaks off, the sound ends
             self._hearing.seek(int(start / base), stream=track, backward=True)
-            for packet in self._hearing.demux(track):
+            for packet in demux(self._hearing, track):
                 if packet.size == 0 or packet.pts is None:
                     continue
                 if packet.pts * base >= end:
@@ -166,7 +166,7 @@ class Packets:
                 self._container.seek(target, stream=self.stream, backward=True)
             except (av.error.FFmpegError, OSError):
                 return None
-        packets = self._container.demux(self.stream)
+        packets = demux(self._container, self.stream)
         packet = next(packets, None)
         if packet is None or packet.size == 0:
             return None
@@ -199,7 +199,7 @@ def _list(container: Any, stream: Any) -> Listing:
     codec = CODECS.get(stream.codec_context.name)
     size = codec.length_size(stream.codec_context.extradata) if codec else 0
     with suppress(av.error.FFmpegError, OSError):  # a file that breaks off has the packets before
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             if packet.size == 0:
                 continue
             key = bool(packet.is_keyframe)

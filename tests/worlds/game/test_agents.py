@@ -57,7 +57,7 @@ def test_policies_differ_in_what_they_take_how_far_they_come_and_how_they_end(
 
 def test_they_play_well(intervals: dict[str, dict[str, tuple[float, float]]]) -> None:
     assert intervals["runner"]["far"][0] > 30
-    assert intervals["collector"]["items"][0] > 4
+    assert intervals["collector"]["items"][0] > 3.5
     assert all(intervals[policy]["deaths"][1] < 0.6 for policy in POLICIES if policy not in ("clumsy", "hunter"))
 
 
