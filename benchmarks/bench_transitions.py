@@ -18,8 +18,7 @@ import numpy as np
 from edited import fetched, make_edit, make_single, sources, traced
 
 from marey.curate.cuts import find_cuts
-from marey.curate.second import agreed_transitions
-from marey.curate.transitions import shots
+from marey.curate.transitions import find_places, shots
 from marey.evaluate.intervals import Interval
 from marey.evaluate.shots import ClipScore, Detection, clip_score, detection
 from marey.recipe import Transitions
@@ -190,7 +189,9 @@ def _clips(name: str, found: list[dict], count: int, stem: Path) -> list[tuple[i
     if name == "Marey":
         with np.load(stem.with_suffix(".npz")) as file:
             luma, fps = file["luma"], float(file["fps"])
-            return shots(count, agreed_transitions(luma, file["chroma"], None, fps, Transitions()), luma)
+            places = find_places(luma, file["chroma"], fps, Transitions())
+            everywhere = sorted([*places.transitions, *places.doubts], key=lambda one: one.a_end)
+            return shots(count, everywhere, luma)
     ends = zip([0, *(one["b_start"] for one in found)], [*(one["a_end"] for one in found), count - 1], strict=True)
     return [(start, end) for start, end in ends if end >= start]
 

@@ -60,6 +60,9 @@ class Transitions(Section):
     """Least confidence of a hard cut."""
     gradual: float = Field(0.5, gt=0, lt=1)
     """Least confidence of a dissolve, fade or wipe."""
+    doubt: float = Field(0.2, gt=0, lt=1)
+    """Clips are also divided where a transition is only so sure: a shot in two pieces is no harm, a clip of two shots
+    is. Such places are not told as transitions. As much as `cut` and `gradual`: never."""
     longest_seconds: float = Field(2.5, gt=0, le=10)
     """The longest gradual transition that is looked for."""
     second: Literal["none", "transnetv2"] = "none"

@@ -6,7 +6,7 @@ import pytest
 from panning import HEIGHT, WIDTH, shot
 
 from marey.curate import transitions
-from marey.curate.transitions import find_transitions, shots
+from marey.curate.transitions import find_places, find_transitions, shots
 from marey.recipe import Transitions
 from marey.worlds.confounders import KINDS, confound
 from marey.worlds.edits import EASES, WIPES, Join, compose, draw
@@ -199,3 +199,19 @@ def test_a_cut_between_two_views_with_the_same_colours_is_found() -> None:
     video = shot(117, 80, 0.2)
     video[40:] = video[40:, :, ::-1].copy()
     assert found(video) == [("cut", 39, 40)]
+
+
+def test_a_place_in_doubt_divides_clips_and_is_no_transition() -> None:
+    video, truth = compose([shot(seed, 40) for seed in (1, 2, 3)], [Join("cut"), Join("dissolve", 12)])
+    luma, chroma = signature(video)
+    sure = find_places(luma, chroma, 25, Transitions())
+    assert [one.kind for one in sure.transitions] == ["cut", "dissolve"]
+    assert abs(sure.transitions[1].a_end - truth[1].a_end) <= 4
+    # With nothing sure enough, the same places are in doubt.
+    doubted = find_places(luma, chroma, 25, Transitions(cut=0.9999, gradual=0.9999, doubt=0.2))
+    places = sorted((one.a_end, one.b_start) for one in [*doubted.transitions, *doubted.doubts])
+    assert places == [(one.a_end, one.b_start) for one in sure.transitions]
+    assert doubted.doubts
+    never = find_places(luma, chroma, 25, Transitions(doubt=0.5))
+    assert never.doubts == []
+    assert never.transitions == sure.transitions

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from marey.curate.second import agreed_transitions
-from marey.curate.transitions import Transition, shots
+from marey.curate.second import agreed_places
+from marey.curate.transitions import Places, Transition, shots
 from marey.recipe import Curate
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def cut(
     settings: Curate,
     said: np.ndarray | None = None,
 ) -> Cut:
-    """The transitions of a footage, and its clips.
+    """The transitions of a footage, and its clips, which are divided where one is in doubt, too.
 
     Args:
         footage: its row: id, kind, fps, width, height, time_base.
@@ -39,11 +39,12 @@ def cut(
         said: the answers of a second opinion on transitions, as `signals.shotnet.ShotNet` gives them, if any.
     """
     luma, pts = trace["luma"], trace["pts"]
-    found = []
+    places = Places([], [])
     if len(pts) > 1:
-        found = agreed_transitions(luma, trace["chroma"], said, footage["fps"], settings.transitions)
+        places = agreed_places(luma, trace["chroma"], said, footage["fps"], settings.transitions)
+    found, everywhere = places.transitions, sorted([*places.transitions, *places.doubts], key=lambda one: one.a_end)
     clips: list[dict[str, Any]] = []
-    for start, end in _pieces(shots(len(pts), found, luma), footage, pts, settings):
+    for start, end in _pieces(shots(len(pts), everywhere, luma), footage, pts, settings):
         clip = _clip(footage, pts, start, end, len(clips), settings)
         clip["stills"] = first_middle_last(stills, start, end)
         clips.append(clip)

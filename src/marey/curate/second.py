@@ -8,11 +8,11 @@ between shots that look alike. What only TransNet V2 sees is not added: a flash 
 import numpy as np
 
 from marey.curate.candidate import Kind
-from marey.curate.transitions import Transition, find_transitions
+from marey.curate.transitions import Places, Transition, find_places, find_transitions
 from marey.recipe import Transitions
 from marey.signals.shotnet import runs
 
-VERSION = "1"
+VERSION = "2"
 POSSIBLE = 0.1
 """The least confidence of ours at which the second opinion is asked."""
 
@@ -20,26 +20,36 @@ POSSIBLE = 0.1
 def agreed_transitions(
     luma: np.ndarray, chroma: np.ndarray, said: np.ndarray | None, fps: float, settings: Transitions
 ) -> list[Transition]:
-    """The transitions of a footage as the settings want them found: in order, none overlapping.
+    """The transitions of a footage as the settings want them found: in order, none overlapping. Arguments as in
+    `agreed_places`."""
+    return agreed_places(luma, chroma, said, fps, settings).transitions
+
+
+def agreed_places(
+    luma: np.ndarray, chroma: np.ndarray, said: np.ndarray | None, fps: float, settings: Transitions
+) -> Places:
+    """The transitions of a footage as the settings want them found, and where one is in doubt.
 
     Args:
-        luma: uint8 (N, 36, 64); chroma: uint8 (N, 18, 32, 2); fps: as in `find_transitions`.
+        luma: uint8 (N, 36, 64); chroma: uint8 (N, 18, 32, 2); fps: as in `find_places`.
         said: float32 (N, 2), of TransNet V2 (`ShotNet`); without it our own detector decides.
     """
+    places = find_places(luma, chroma, fps, settings)
     if said is None or settings.second == "none":
-        return find_transitions(luma, chroma, fps, settings)
+        return places
     low = {"cut": min(POSSIBLE, settings.cut), "gradual": min(POSSIBLE, settings.gradual)}
     possible = find_transitions(luma, chroma, fps, settings.model_copy(update=low))
     if settings.how == "alone":
-        return _named(said, possible, settings.second_sure)
-    ours = find_transitions(luma, chroma, fps, settings)
+        return Places(_named(said, possible, settings.second_sure), [])
+    ours = places.transitions
     left = said[:, 0].copy()  # what it says where we say nothing
     for one in ours:
         left[max(0, one.a_end - 1) : one.b_start + 1] = 0
     added = [
         one for one in possible if left[one.a_end : one.b_start].max() > settings.second_sure and not _meets(one, ours)
     ]
-    return sorted([*ours, *added], key=lambda one: one.a_end)
+    found = sorted([*ours, *added], key=lambda one: one.a_end)
+    return Places(found, [one for one in places.doubts if not _meets(one, found)])
 
 
 def _named(said: np.ndarray, possible: list[Transition], sure: float) -> list[Transition]:

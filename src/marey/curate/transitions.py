@@ -19,7 +19,7 @@ from marey.curate.judge import judges
 from marey.curate.reach import reach
 from marey.recipe import Transitions
 
-VERSION = "7"
+VERSION = "8"
 CHUNK = 2048
 """Frames that are looked at together: memory does not grow with the length of the footage."""
 FASTEST = 40.0
@@ -54,27 +54,49 @@ class Transition:
     """0..1."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a footage may be divided."""
+
+    transitions: list[Transition]
+    """In order, none overlapping."""
+    doubts: list[Transition]
+    """Where one may be that is not sure enough to be told of: in order, overlapping none of those."""
+
+
 def find_transitions(luma: np.ndarray, chroma: np.ndarray, fps: float, settings: Transitions) -> list[Transition]:
-    """The transitions of a footage, in order, none overlapping.
+    """The transitions of a footage, in order, none overlapping. Arguments as in `find_places`."""
+    return find_places(luma, chroma, fps, settings).transitions
+
+
+def find_places(luma: np.ndarray, chroma: np.ndarray, fps: float, settings: Transitions) -> Places:
+    """The transitions of a footage, and where one is in doubt.
 
     Args:
         luma: uint8 (N, 36, 64); chroma: uint8 (N, 18, 32, 2).
         fps: frames a second, for the longest gradual transition.
     """
     if len(luma) < 4:
-        return []
+        return Places([], [])
     area = Area.of(luma)
     stride, longest = scale(fps, settings)
     margin = stride * (3 * longest + 16)  # what lies in a chunk is judged as if there were no chunks
     found: list[Candidate] = []
+    doubts: list[Candidate] = []
     for start in range(0, len(luma), stride * CHUNK):
         stop = start + stride * CHUNK
         low, high = max(0, start - margin), min(len(luma), stop + margin)
         ends = low, len(luma) - high
         here = _within(luma[low:high], chroma[low:high], area, stride, longest, ends, settings)
-        moved = [replace(one, a_end=one.a_end + low, b_start=one.b_start + low) for one in here]
-        found += [one for one in moved if start <= one.a_end < stop]
-    return [Transition(one.kind, one.a_end, one.b_start, round(one.sure, 4)) for one in _strongest(found)]
+        for all_of_them, those in zip((found, doubts), here, strict=True):
+            moved = (replace(one, a_end=one.a_end + low, b_start=one.b_start + low) for one in those)
+            all_of_them += [one for one in moved if start <= one.a_end < stop]
+    found = _strongest(found)
+    doubts = [one for one in _strongest(doubts) if not any(_overlap(one, other) for other in found)]
+    sure, possible = (
+        [Transition(one.kind, one.a_end, one.b_start, round(one.sure, 4)) for one in those] for those in (found, doubts)
+    )
+    return Places(sure, possible)
 
 
 def scale(fps: float, settings: Transitions) -> tuple[int, int]:
@@ -109,26 +131,33 @@ def _within(
     longest: int,
     beyond: tuple[int, int],
     settings: Transitions,
-) -> list[Candidate]:
-    """The transitions of a run of frames, before and after which the footage has `beyond`. Evidence is only asked for
-    where nothing better was found before."""
+) -> tuple[list[Candidate], list[Candidate]]:
+    """The transitions of a run of frames, before and after which the footage has `beyond`, and those in doubt. Evidence
+    is only asked for where nothing better was found before."""
     chosen: list[Candidate] = []
+    doubts: list[Candidate] = []
     weights = judges()
     for one, features, step, way in sorted(
         proposed(luma, chroma, area, stride, longest), key=lambda row: (-row[0].rank, row[0].a_end, row[0].b_start)
     ):
         here = replace(one, a_end=step * one.a_end, b_start=step * one.b_start)
-        if any(here.a_end < other.b_start and other.a_end < here.b_start for other in chosen):
+        if any(_overlap(here, other) for other in chosen):
             continue
         if features.alike_shifted(one.a_end, one.b_start) > (BLINK if one.kind == "fade" else SAME):
             continue
         sure = weights[way].sure(evidence(features, one))
-        if sure >= (settings.cut if one.kind == "cut" else settings.gradual):
-            here = _reaching(replace(here, sure=sure), features, step, chosen)
-            beside = min(beyond[0] + here.a_end, beyond[1] + len(luma) - 1 - here.b_start)
-            if one.kind == "cut" or beside >= SEEN:
-                chosen.append(here)
-    return _joined(sorted(chosen, key=lambda one: one.a_end), luma)
+        least = settings.cut if one.kind == "cut" else settings.gradual
+        if sure < min(least, settings.doubt):
+            continue
+        here = _reaching(replace(here, sure=sure), features, step, chosen)
+        beside = min(beyond[0] + here.a_end, beyond[1] + len(luma) - 1 - here.b_start)
+        if one.kind == "cut" or beside >= SEEN:
+            (chosen if sure >= least else doubts).append(here)
+    return _joined(sorted(chosen, key=lambda one: one.a_end), luma), doubts
+
+
+def _overlap(one: Candidate, other: Candidate) -> bool:
+    return one.a_end < other.b_start and other.a_end < one.b_start
 
 
 def _joined(found: list[Candidate], luma: np.ndarray) -> list[Candidate]:
@@ -191,6 +220,6 @@ def _strongest(found: list[Candidate]) -> list[Candidate]:
     """Of those that overlap, the one with the highest rank, in order of time."""
     chosen: list[Candidate] = []
     for one in sorted(found, key=lambda one: (-one.rank, one.a_end, one.b_start)):
-        if all(one.a_end >= other.b_start or one.b_start <= other.a_end for other in chosen):
+        if not any(_overlap(one, other) for other in chosen):
             chosen.append(one)
     return sorted(chosen, key=lambda one: one.a_end)
