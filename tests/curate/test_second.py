@@ -10,7 +10,7 @@ from panning import shot
 
 from marey.curate import find_cuts, second
 from marey.curate.second import POSSIBLE, agreed_transitions
-from marey.curate.transitions import Transition, find_transitions
+from marey.curate.transitions import Places, Transition, find_transitions
 from marey.errors import MissingExtra
 from marey.media import write_video
 from marey.recipe import Transitions
@@ -86,6 +86,9 @@ def test_fused_what_it_says_of_one_place_speaks_for_no_place_beside_it(
     cut, slow = Transition("cut", 49, 50, 0.9), Transition("wipe", 50, 70, 0.3)
     answers = {0.5: [cut], POSSIBLE: [cut, slow]}
     monkeypatch.setattr(second, "find_transitions", lambda luma, chroma, fps, settings: answers[settings.gradual])
+    monkeypatch.setattr(
+        second, "find_places", lambda luma, chroma, fps, settings: Places(answers[settings.gradual], [])
+    )
     count = len(signature[0])
     for beside in (48, 49, 50):
         assert found(signature, saying(count, {beside: 0.9}), FUSED) == [cut]
