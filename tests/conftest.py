@@ -64,14 +64,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
         report.longrepr = f"skipped under CI, which counts as a failure: {report.longrepr}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test, those of one file stay together, and so do all that need the road: it is gone
-    once."""
-    for item in items:
-        needs_road = "gone_road" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("road" if needs_road else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def gone_road(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `marey run tiny --out library --footage footage` has ended: the whole road on a minute of
