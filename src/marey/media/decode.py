@@ -3,8 +3,8 @@
 `read` decodes it once, in order, and every consumer takes what it needs from each frame (`Frame.gray`, `.yuv`, `.rgb`).
 A long source may be read in reels by several processes (`reels`); to use a clip, `spans` decodes its span alone.
 
-Every picture is decoded by `packet.decode()` in this file, of packets that came from `av.open`: who wants to count
-decodes wraps that.
+Every picture that is decoded to know a source comes of `packet.decode()` in this file, of packets that came from
+`av.open`: who wants to count decodes wraps that.
 """
 
 import math
