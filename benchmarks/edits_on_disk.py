@@ -1,8 +1,7 @@
 """Edited footage at full size for the speed benchmarks: real shots, joined with known truth, at natural bitrates.
 
-The shots are those of the sample footage that `marey samples` fetches from pinned packages (bigbuckbunny 720p, bikes
-640x272, cityCC0 720x405), scaled to the wanted size; so 1080p is scaled up, which decodes as any 1080p of that bitrate
-does. Files are made once and kept.
+The shots are those of clips in pinned packages (bigbuckbunny 720p, bikes 640x272, cityCC0 720x405), scaled to the
+wanted size; so 1080p is scaled up, which decodes as any 1080p of that bitrate does. Files are made once and kept.
 """
 
 import json
@@ -15,9 +14,9 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from edited import fetched
 from PIL import Image, ImageDraw, ImageFont
 
-from marey import samples
 from marey.media import probe, read
 from marey.worlds.edits import Transition, compose, draw
 
@@ -61,8 +60,7 @@ def edited(
 
 def _shots(folder: Path) -> list[np.ndarray]:
     """All shots, uint8 RGB (T, H, W, 3) each, at the size that they have."""
-    place = folder / "samples"
-    samples.fetch(place)
+    place = fetched(folder / "samples")
     shots = []
     for name, spans in SHOTS.items():
         (path,) = place.rglob(name)
