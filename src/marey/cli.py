@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import marey
 from marey.errors import MareyError
@@ -28,6 +29,21 @@ app = typer.Typer(
 
 worlds = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Footage with known truth.")
 app.add_typer(worlds, name="worlds")
+
+
+class VideosFirst(TyperGroup):
+    """A verb with verbs under it, of which `videos` is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in self.commands:
+            args = ["videos", *(args or ["--help"])]
+        others = ", ".join(sorted(self.commands.keys() - {"videos"}))
+        self.commands["videos"].epilog = f"Verbs under this one, each with its own --help: {others}." if others else ""
+        return list(super().parse_args(ctx, args))
+
+
+evaluations = typer.Typer(cls=VideosFirst, rich_markup_mode=None, help="How good videos are, with intervals.")
+app.add_typer(evaluations, name="evaluate")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
@@ -321,7 +337,7 @@ def animate(
     )
 
 
-@app.command()
+@evaluations.command("videos")
 def evaluate(
     what: Annotated[Path, typer.Argument(help="A library, or a folder of generated videos.")],
     overrides: Overrides = None,
