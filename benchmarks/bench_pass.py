@@ -8,6 +8,9 @@ seconds are the least of its runs with one thread. The pass is signatures, trans
 and perceptual hashes; with its stills it is a line of its own. Lines that skip work have their F1 on the file's true
 transitions, and Spearman's rank correlation of their motion with that of the full pass over all half seconds.
 
+A source of more than a minute and a half is also read as curation reads it with several workers: in reels of a minute,
+one decoder thread and one process a reel ("threads" are the processes then, which are started beforehand).
+
 `--memory` reads one minute and ten minutes of the 720p file, each in a process of its own, and prints their peaks.
 """
 
@@ -18,7 +21,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +31,15 @@ import av
 import cv2
 import numpy as np
 from demo_steps import cores, packages
-from edits_on_disk import ENCODES, edited
+from edits_on_disk import ENCODES, ENDS, edited
 from scenedetect import ContentDetector, SceneManager, open_video
 
 from marey.curate.album import StillsTap
+from marey.curate.read import REEL_SECONDS
 from marey.curate.taps import LightTap, MotionTap, Pass, SignatureTap, Tap
 from marey.curate.transitions import find_transitions, shots
 from marey.evaluate.shots import detection
-from marey.media import Frame, probe, read
+from marey.media import Frame, Probe, Reel, divide, probe, read, read_reel
 from marey.media.pixels import Scaler
 from marey.recipe import Transitions
 from marey.signals.hashes import perceptual_hash
@@ -51,6 +57,14 @@ class Run:
     found: Any
 
 
+@dataclass
+class Shared:
+    """What was found by several processes, and the CPU seconds of the others."""
+
+    found: Any
+    cpu: float
+
+
 def decode_alone(path: Path, threads: int) -> int:
     """Every picture, and nothing done with it."""
     with av.open(str(path)) as container:
@@ -63,6 +77,22 @@ def the_pass(path: Path, threads: int, *, stills: bool = False) -> tuple[list[di
     """The transitions, and the motion of each half second, of Marey's own reading."""
     facts = probe(path)
     return known(iter(read(path, facts, threads=threads)), facts.fps, [StillsTap()] if stills else [])
+
+
+def in_reels(path: Path, reels: list[Reel], workers: ProcessPoolExecutor) -> Shared:
+    """The pass over a long source, whose reels are shared by processes."""
+    facts = probe(path)
+    parts = list(workers.map(_reel, [(path, facts, reel) for reel in reels]))
+    trace = {name: np.concatenate([part[name] for part, _ in parts]) for name in parts[0][0]}
+    return Shared(_told(trace, facts.fps, float(facts.time_base)), sum(cpu for _, cpu in parts))
+
+
+def _reel(given: tuple[Path, Probe, Reel]) -> tuple[dict[str, np.ndarray], float]:
+    start = time.process_time()
+    through = Pass([SignatureTap(), MotionTap(), LightTap()])
+    for frame in read_reel(*given, threads=1):
+        through.take(frame)
+    return through.end(), time.process_time() - start
 
 
 def skipping(path: Path, threads: int, **options: str) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -113,9 +143,13 @@ def known(frames: Iterator[Frame], fps: float, more: list[Tap]) -> tuple[list[di
     trace = through.end()
     if last is not None and first is not None and last.n:
         fps = last.n / float(last.seconds)
-    found = transitions(trace, fps)
+    return _told(trace, fps, float(last.time_base if last else 0))
+
+
+def _told(trace: dict[str, np.ndarray], fps: float, tick: float) -> tuple[list[dict[str, Any]], np.ndarray]:
+    # Frames are numbered from the source's first one, whichever reel they are of.
     seconds = trace["pts"][trace["pairs"][:, 0]] - trace["pts"][0]
-    return found, np.stack([seconds * float(last.time_base if last else 0), trace["motion"][:, 0]], axis=1)
+    return transitions(trace, fps), np.stack([seconds * tick, trace["motion"][:, 0]], axis=1)
 
 
 def transitions(trace: dict[str, np.ndarray], fps: float) -> list[dict[str, Any]]:
@@ -146,6 +180,8 @@ def timed(work: Callable[[int], Any], threads: int) -> Run:
     found = work(threads)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    if isinstance(found, Shared):
+        found, cpu = found.found, cpu + found.cpu
     return Run(wall, cpu, threads, found)
 
 
@@ -165,7 +201,7 @@ def race(sides: dict[str, Callable[[int], Any]], rounds: int, threads: list[int]
 def score(path: Path, truth: list[dict[str, Any]], found: list[dict[str, Any]]) -> float:
     """F1 under TransNetV2's protocol, frames counted by their times."""
     pts = probe(path).pts
-    numbered = [{**one, **{end: int(np.searchsorted(pts, one[end])) for end in ("a_end", "b_start")}} for one in found]
+    numbered = [{**one, **{end: int(np.searchsorted(pts, one[end])) for end in ENDS}} for one in found]
     value = detection(truth, numbered).f1()
     return float("nan") if value is None else value
 
@@ -187,10 +223,13 @@ def halves(moved: np.ndarray, seconds: float) -> np.ndarray:
 def bench(folder: Path, name: str, seconds: float, rounds: int, threads: list[int]) -> None:
     """All lines of one file."""
     path, truth = edited(folder, name, seconds)
+    reels = divide(probe(path), REEL_SECONDS)
+    workers = {n: _started(n) for n in threads} if len(reels) > 1 else {}
     sides: dict[str, Callable[[int], Any]] = {
         "decode alone (PyAV)": lambda n: decode_alone(path, n),
         "the pass": lambda n: the_pass(path, n),
         "the pass, with stills": lambda n: the_pass(path, n, stills=True),
+        "the pass, in reels": lambda n: in_reels(path, reels, workers[n]),
         "the pass, no loop filter": lambda n: skipping(path, n, skip_loop_filter="all"),
         "the pass, no non-reference frames": lambda n: skipping(path, n, skip_frame="noref"),
         "the pass, the stream's motion vectors": lambda n: from_vectors(path, n),
@@ -199,10 +238,15 @@ def bench(folder: Path, name: str, seconds: float, rounds: int, threads: list[in
     }
     if not name.startswith("h264"):
         del sides["the pass, the stream's motion vectors"]  # other decoders export none
+    if not workers:
+        del sides["the pass, in reels"]
     done = race(sides, rounds, threads)
+    for pool in workers.values():
+        pool.shutdown()
     alone, alone_cpu = done["decode alone (PyAV)"]
+    usual = halves(done["the pass"][0].found[1], seconds)
     content = min(run.wall for side, (run, _) in done.items() if side.startswith("scenedetect"))
-    frames, usual = alone.found, halves(done["the pass"][0].found[1], seconds)
+    frames = alone.found
     print(f"\n### {path.name}: {frames} frames, {path.stat().st_size * 8 / frames * 25 / 1e6:.1f} Mbit/s\n")
     print("| | frames/s | threads | x decode alone | CPU ms a frame | x decode's CPU | x Content | F1 | motion rank |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
@@ -217,6 +261,13 @@ def bench(folder: Path, name: str, seconds: float, rounds: int, threads: list[in
             f"| {alone_cpu / cpu:.2f} | {content / run.wall:.2f} | {' | '.join(marks)} |",
             flush=True,
         )
+
+
+def _started(count: int) -> ProcessPoolExecutor:
+    """Processes that stand ready, as curation's workers do when a file comes to them."""
+    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    list(pool.map(time.sleep, [0.2] * 4 * count))
+    return pool
 
 
 def peak(folder: Path, seconds: float) -> float:

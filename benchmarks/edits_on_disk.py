@@ -32,6 +32,7 @@ ENCODES: dict[str, tuple[str, tuple[int, int], dict[str, str]]] = {
     "vp9-720p.webm": ("libvpx-vp9", (720, 1280), {"b": "3M", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}),
 }
 FPS, LONGEST = 25, 20
+ENDS = ("a_end", "b_start")
 WORDS = ("a gun that takes", "twelve pictures", "a second", "STATION PHYSIOLOGIQUE", "Paris 1882", "the falling cat")
 
 
@@ -53,9 +54,14 @@ def edited(
         frames = _frames(_shots(folder), size, round(short * FPS), joins, np.random.default_rng(seed), titled)
         _encode(path, frames, codec, size, options)
         truth.write_text(json.dumps([asdict(join) for join in joins]))
+    told = json.loads(truth.read_text())
     if seconds > 60:
-        path = _repeated(path, folder / f"{seconds:.0f}s-{name}", round(seconds / short))
-    return path, json.loads(truth.read_text())
+        times, frames = round(seconds / short), len(probe(path).pts)
+        path = _repeated(path, folder / f"{seconds:.0f}s-{name}", times)
+        seams = [{"kind": "cut", "a_end": n * frames - 1, "b_start": n * frames} for n in range(1, times)]
+        later = [{**one, **{end: one[end] + n * frames for end in ENDS}} for n in range(times) for one in told]
+        told = sorted(seams + later, key=lambda one: one["a_end"])
+    return path, told
 
 
 def _shots(folder: Path) -> list[np.ndarray]:
