@@ -1,0 +1,149 @@
+"""Verbs that train a model and use it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from marey.cli.app import (
+    Device,
+    Dtype,
+    Json,
+    LibraryPath,
+    Overrides,
+    RecipeName,
+    RunName,
+    app,
+    precision_of,
+    progress_shown,
+    run_folder,
+    say,
+    settings_of,
+)
+
+
+@app.command()
+def encode(
+    library: LibraryPath,
+    overrides: Overrides = None,
+    recipe: RecipeName = "tiny",
+    selection: Annotated[str, typer.Option(help="A selection's name; the recipe's own otherwise.")] = "",
+    run: RunName = "tiny",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
+) -> None:
+    """The selected clips to windows and latents, once; trains the autoencoder if it is not there."""
+    from marey.catalog import Library
+    from marey.train import encode as work
+
+    settings = settings_of(recipe, [*(overrides or []), *precision_of(dtype, "encode.autoencoder")])
+    folder = run_folder(library, run)
+    with progress_shown(library / "log.txt") as progress, Library.open(library, write=True) as store:
+        summary = work(
+            store,
+            settings.encode,
+            selection or settings.select.name,
+            seed=settings.seed,
+            run_folder=folder,
+            device=device,
+            progress=progress,
+        )
+    say(summary, as_json, str(summary))
+
+
+@app.command()
+def train(
+    library: LibraryPath,
+    overrides: Overrides = None,
+    recipe: RecipeName = "tiny",
+    selection: Annotated[str, typer.Option(help="A selection's name; the recipe's own otherwise.")] = "",
+    run: RunName = "tiny",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
+) -> None:
+    """The three stages: image, video, finetune. Goes on where it was stopped."""
+    from marey.catalog import Library
+    from marey.train import train as work
+
+    stages = precision_of(dtype, "train.image", "train.video", "train.finetune")
+    settings = settings_of(recipe, [*(overrides or []), *stages])
+    folder = run_folder(library, run)
+    with progress_shown(library / "log.txt") as progress, Library.open(library, write=True) as store:
+        model = work(
+            store,
+            folder,
+            settings.train,
+            settings.encode,
+            selection or settings.select.name,
+            seed=settings.seed,
+            device=device,
+            progress=progress,
+        )
+    say({"model": str(model)}, as_json, f"The model is in {model}")
+
+
+@app.command()
+def generate(
+    library: LibraryPath,
+    overrides: Overrides = None,
+    recipe: RecipeName = "tiny",
+    run: RunName = "tiny",
+    model: Annotated[Path | None, typer.Option(help="A model's folder; the recipe's own otherwise.")] = None,
+    selection: Annotated[str, typer.Option(help="A selection's name; the recipe's own otherwise.")] = "",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
+) -> None:
+    """Animate the held-out stills of a library."""
+    from marey.catalog import Library
+    from marey.run import generate as work
+
+    settings = settings_of(recipe, overrides)
+    folder = run_folder(library, run)
+    with progress_shown(library / "log.txt") as progress, Library.open(library, write=True) as store:
+        result = work(
+            store,
+            folder,
+            model or store.path / "models" / settings.train.name,
+            settings.generate,
+            selection=selection or settings.select.name,
+            seed=settings.seed,
+            device=device,
+            dtype=dtype,
+            progress=progress,
+        )
+    say(result, as_json, f"The videos are in {folder / 'samples'}")
+
+
+@app.command()
+def animate(
+    picture: Annotated[Path, typer.Argument(help="The still.")],
+    model: Annotated[Path, typer.Option(help="A model's folder.")] = Path("library/models/tiny"),
+    out: Annotated[Path | None, typer.Option(help="The video; beside the picture otherwise.")] = None,
+    frames: Annotated[int | None, typer.Option(help="How many; as trained otherwise.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second; as trained otherwise.")] = None,
+    motion: Annotated[int, typer.Option(help="Motion bucket, 0 to 255: how much moves.")] = 127,
+    seed: int = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own otherwise.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
+) -> None:
+    """A still picture to a video."""
+    from marey.generate import Model
+
+    out = out or picture.with_suffix(".mp4")
+    opened = Model.open(model, device=device, dtype=dtype)
+    with progress_shown() as progress:
+        video = opened.animate(
+            picture, frames=frames, fps=fps, motion=motion, seed=seed, steps=steps, progress=progress
+        )
+    video.save(out)
+    count, height, width, _ = video.frames.shape
+    say(
+        {"video": str(out), "frames": count, "fps": float(video.fps), "width": width, "height": height},
+        as_json,
+        f"{out}: {count} frames of {width}x{height} at {float(video.fps):g} a second",
+    )

@@ -1,0 +1,59 @@
+"""Footage with known truth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from marey.cli.app import Json, app, progress_shown, say
+
+worlds = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Footage with known truth.")
+app.add_typer(worlds, name="worlds")
+
+
+@worlds.command()
+def play(
+    out: Annotated[Path, typer.Option(help="The folder.")] = Path("footage"),
+    clips: Annotated[int, typer.Option(help="How many.")] = 100,
+    seconds: Annotated[float, typer.Option(help="How long each is, at 30 frames a second.")] = 3.2,
+    size: Annotated[int, typer.Option(help="Height and width: a multiple of 8 from 32 to 512.")] = 64,
+    seed: int = 7,
+    policy: Annotated[str, typer.Option(help="Of the agent; otherwise they take turns.")] = "",
+    flow: Annotated[bool, typer.Option("--flow", help="Write the exact optical flow too.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes; 0: this one.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Clips of the platform game: video, sound, caption, and all that is known of them."""
+    from marey.worlds.game import play as work
+
+    with progress_shown() as progress:
+        made = work(
+            out,
+            clips,
+            seconds=seconds,
+            size=size,
+            seed=seed,
+            policy=policy or None,
+            flow=flow,
+            workers=workers,
+            progress=progress,
+        )
+    say([str(path) for path in made], as_json, f"{len(made)} clips of {size}x{size} pixels are in {out}")
+
+
+@worlds.command()
+def orbits(
+    out: Annotated[Path, typer.Option(help="The folder.")] = Path("footage"),
+    clips: Annotated[int, typer.Option(help="How many.")] = 24,
+    size: Annotated[int, typer.Option(help="Height and width.")] = 256,
+    views: Annotated[int, typer.Option(help="Pictures a turn.")] = 21,
+    seed: int = 7,
+    meshes: Annotated[Path | None, typer.Option(help="A folder of meshes; otherwise things made by code.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Things seen from all sides, with the camera of every picture."""
+    from marey.worlds.turntable import turn as work
+
+    with progress_shown() as progress:
+        made = work(out, clips, size=size, views=views, seed=seed, meshes=meshes, progress=progress)
+    say([str(path) for path in made], as_json, f"{len(made)} orbits of {views} views are in {out}")
