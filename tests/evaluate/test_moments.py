@@ -148,9 +148,103 @@ def test_it_is_biased_upward_at_small_n_and_less_at_large() -> None:
 
 
 def test_too_few_videos_are_refused_by_a_sentence() -> None:
-    few, many = MomentState(6).update(cloud(0, 6)), MomentState(6).update(cloud(0, 60))
+    few, many = MomentState(6).update(cloud(0, 1)), MomentState(6).update(cloud(0, 60))
     for pair in ((few, many), (many, few)):
-        with pytest.raises(MareyError, match="more than 6 videos a side; there are 6"):
+        with pytest.raises(MareyError, match="two or more"):
             frechet(*pair)
+    with pytest.raises(MareyError, match="two vectors or more a side; there are 1"):
+        frechet(few, many, biased=True)
     with pytest.raises(MareyError, match=r"6 features.*5"):
         frechet(many, MomentState(5).update(cloud(0, 60, 5)))
+
+
+def reference(x: np.ndarray, y: np.ndarray, ddof: int) -> float:
+    """Symmetric roots by eigenvectors, from covariances that may be of any rank."""
+
+    def root(c: np.ndarray) -> np.ndarray:
+        values, vectors = np.linalg.eigh(c)
+        return (vectors * np.sqrt(values.clip(0))) @ vectors.T
+
+    first, second = np.cov(x.T, ddof=ddof), np.cov(y.T, ddof=ddof)
+    inner = root(first)
+    overlap = np.trace(root(inner @ second @ inner))
+    apart = x.mean(axis=0) - y.mean(axis=0)
+    return float(apart @ apart + np.trace(first) + np.trace(second) - 2 * overlap)
+
+
+@pytest.mark.parametrize(("n", "m"), [(10, 12), (10, 70), (70, 10), (2, 2), (24, 24), (25, 24), (400, 12), (400, 300)])
+@pytest.mark.parametrize("biased", [False, True])
+def test_fewer_vectors_than_features_are_compared_exactly(n: int, m: int, biased: bool) -> None:
+    x, y = cloud(4, n, 24), cloud(5, m, 24)
+    expected = reference(x, y, ddof=0 if biased else 1)
+    a, b = MomentState(24).update(x), MomentState(24).update(y)
+    assert frechet(a, b, biased=biased) == pytest.approx(expected, rel=1e-6)
+    assert frechet(b, a, biased=biased) == pytest.approx(expected, rel=1e-6)
+    alone = [MomentState.of(s.mean, s.covariance(), s.n) for s in (a, b)]
+    assert frechet(*alone, biased=biased) == pytest.approx(expected, rel=1e-5), "from the moments alone too"
+
+
+def test_of_one_line_of_vectors() -> None:
+    """Rank one: both clouds lie on a line, so that the distance is that of one dimension."""
+    rng = np.random.default_rng(0)
+    t, u = rng.normal(size=9), 3 * rng.normal(size=9) + 2
+    axis = np.ones(30) / np.sqrt(30)
+    a, b = MomentState(30).update(np.outer(t, axis)), MomentState(30).update(np.outer(u, axis))
+    expected = (t.mean() - u.mean()) ** 2 + (t.std(ddof=1) - u.std(ddof=1)) ** 2
+    assert frechet(a, b) == pytest.approx(expected)
+    assert frechet(a, a) == pytest.approx(0, abs=1e-12)
+
+
+def test_how_the_stream_was_cut_changes_no_bit(tmp_path) -> None:
+    x = cloud(6, 1000)
+    whole, parts = MomentState(6).update(x), MomentState(6)
+    for rows in np.split(x, [1, 2, 255, 256, 257, 700]):
+        parts.update(rows)
+    assert (parts.scatter == whole.scatter).all()
+    assert parts.fourth == whole.fourth
+    kept = MomentState(6).update(x[:700])
+    kept.save(tmp_path / "half.npz")
+    resumed = MomentState.load(tmp_path / "half.npz").update(x[700:])
+    assert (resumed.scatter == kept.update(x[700:]).scatter).all()
+    assert resumed.scatter == pytest.approx(whole.scatter)
+
+
+def test_the_vectors_are_held_while_they_are_few() -> None:
+    x = cloud(7, 600)
+    state = MomentState(6).update(x[:100])
+    held = state.vectors
+    assert held is not None
+    assert (held == x[:100]).all()
+    x[0] = 0
+    assert (state.vectors[0] != 0).all(), "they are copies"
+    assert state.merge(state).vectors is not None
+    assert state.update(x[100:]).vectors is None
+
+
+def test_without_gives_back_the_rest() -> None:
+    x = cloud(8, 900)
+    for cut in (1, 100, 450, 899):
+        rest = MomentState(6).update(x).without(MomentState(6).update(x[cut:]))
+        expected = MomentState(6).update(x[:cut])
+        assert rest.n == cut
+        assert rest.mean == pytest.approx(expected.mean, abs=1e-9)
+        assert rest.scatter == pytest.approx(expected.scatter, abs=1e-8)
+        assert rest.fourth == pytest.approx(expected.fourth)
+    with pytest.raises(MareyError, match="cannot give up"):
+        MomentState(6).update(x[:3]).without(MomentState(6).update(x))
+
+
+def test_second_and_fourth_moments() -> None:
+    x = cloud(9, 300)
+    state = MomentState(6).update(x[:200]).merge(MomentState(6).update(x[200:]))
+    assert state.second() == pytest.approx(x.T @ x / 300)
+    assert state.fourth == pytest.approx(((x**2).sum(axis=1) ** 2).sum())
+    with pytest.raises(MareyError, match="no vectors"):
+        MomentState(2).second()
+
+
+def test_single_precision_features_give_the_same_distance() -> None:
+    x, y = cloud(10, 300) + 20, cloud(11, 300) + 20
+    exact = frechet(MomentState(6).update(x), MomentState(6).update(y))
+    single = frechet(MomentState(6).update(x.astype(np.float32)), MomentState(6).update(y.astype(np.float32)))
+    assert single == pytest.approx(exact, rel=1e-6)

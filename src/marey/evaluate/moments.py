@@ -9,6 +9,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,28 +18,87 @@ from marey.errors import MareyError
 
 Array = npt.NDArray[np.float64]
 _FORMAT = "marey-moments/1"
+_LEAST_FOLD = 256
+
+
+class Sums(NamedTuple):
+    """Moments of `n` vectors: mean `(d,)`, centred scatter `(d, d)`, and the sum of |x|^4 (NaN where unknown)."""
+
+    n: int
+    mean: Array
+    scatter: Array
+    fourth: float
 
 
 class MomentState:
-    """Count, mean `(d,)` and centred scatter `(d, d)` of the feature vectors seen so far."""
+    """Count, mean and centred scatter of the feature vectors seen so far, and the sum of their fourth powers.
+
+    The vectors themselves are held until there are more than `d` of them, which costs no more than their scatter does,
+    and are then folded in. So a state of few vectors still has them, as the Gram form of the Frechet distance needs,
+    and how the stream was cut into updates changes no bit of the result.
+    """
 
     def __init__(self, d: int) -> None:
         if d < 1:
             raise ValueError(f"A state of {d} features: one or more would do.")
         self.d = d
-        self.n = 0
-        self.mean: Array = np.zeros(d)
-        self.scatter: Array = np.zeros((d, d))
-        """Sum of (x - mean)(x - mean)^T."""
+        self._folded = Sums(0, np.zeros(d), np.zeros((d, d)), 0.0)
+        self._held: list[Array] = []
+        self._waiting = 0
+        self._fold = max(d + 1, _LEAST_FOLD)
 
     @classmethod
     def of(cls, mean: npt.ArrayLike, covariance: npt.ArrayLike, n: int) -> "MomentState":
         """The state of `n` vectors with this mean `(d,)` and unbiased covariance `(d, d)`."""
         centre = np.array(mean, dtype=np.float64)
-        state = cls(len(centre))
-        state.n, state.mean = n, centre
-        state.scatter = np.array(covariance, dtype=np.float64) * (n - 1)
+        return cls.summed(n, centre, np.array(covariance, dtype=np.float64) * (n - 1), math.nan)
+
+    @classmethod
+    def summed(cls, n: int, mean: Array, scatter: Array, fourth: float) -> "MomentState":
+        """The state with these sums."""
+        state = cls(len(mean))
+        state._folded = Sums(n, mean, scatter, fourth)
         return state
+
+    @property
+    def n(self) -> int:
+        """How many vectors were seen."""
+        return self._folded.n + self._waiting
+
+    @property
+    def mean(self) -> Array:
+        """`(d,)`, zero of no vectors."""
+        return self.sums().mean
+
+    @property
+    def scatter(self) -> Array:
+        """`(d, d)`: the sum of (x - mean)(x - mean)^T."""
+        return self.sums().scatter
+
+    @property
+    def fourth(self) -> float:
+        """The sum of |x|^4 (about zero, not the mean); NaN where the state was made `of` a mean and a covariance."""
+        return self._folded.fourth + _fourth(self._rows())
+
+    @property
+    def vectors(self) -> Array | None:
+        """All vectors seen `(n, d)`, while they are few enough to be held; else None."""
+        return None if self._folded.n else self._rows()
+
+    def sums(self) -> Sums:
+        """All moments at once."""
+        return _chan(self._folded, _sums(self._rows()))
+
+    def second(self) -> Array:
+        """E[x x^T] `(d, d)`, not centred.
+
+        Raises:
+            MareyError: no vector was seen.
+        """
+        if not self.n:
+            raise MareyError("A state of no vectors has no second moments: one vector or more would do.")
+        n, mean, scatter, _ = self.sums()
+        return scatter / n + np.outer(mean, mean)
 
     def update(self, x: npt.ArrayLike) -> "MomentState":
         """Take in vectors `(n, d)`, or one `(d,)`. Changes this state, and returns it."""
@@ -47,43 +107,81 @@ class MomentState:
             raise MareyError(f"Features of shape {np.shape(x)} do not fit a state of {self.d}: (n, {self.d}) would do.")
         if not np.isfinite(rows).all():
             raise MareyError("A feature is not finite: a single NaN would spoil every distance made from this state.")
-        if len(rows):
-            seen = MomentState(self.d)
-            seen.n, seen.mean = len(rows), rows.mean(axis=0)
-            centred = rows - seen.mean
-            seen.scatter = centred.T @ centred
-            merged = self.merge(seen)
-            self.n, self.mean, self.scatter = merged.n, merged.mean, merged.scatter
+        while len(rows):
+            taken = rows[: self._fold - self._waiting]
+            self._hold(taken.copy())
+            rows = rows[len(taken) :]
         return self
 
     def merge(self, other: "MomentState") -> "MomentState":
         """A new state of all the vectors that either has seen (Chan, Golub and LeVeque 1979, eq. 2.1)."""
-        if other.d != self.d:
-            raise MareyError(f"States of {self.d} and {other.d} features do not merge.")
+        self._alike(other)
         both = MomentState(self.d)
-        both.n = self.n + other.n
-        if both.n:
-            apart = other.mean - self.mean
-            both.mean = self.mean + apart * (other.n / both.n)
-            both.scatter = self.scatter + other.scatter + np.outer(apart, apart) * (self.n * other.n / both.n)
+        both._folded = _chan(self._folded, other._folded)
+        both._hold(np.concatenate([self._rows(), other._rows()]))
         return both
+
+    def without(self, other: "MomentState") -> "MomentState":
+        """A new state of what this one has seen and `other`, which is part of it, has not.
+
+        By subtraction: as many digits are lost as the rest is smaller than the whole.
+
+        Raises:
+            MareyError: `other` has seen more than this one.
+        """
+        self._alike(other)
+        rest = MomentState(self.d)
+        whole, part = self.sums(), other.sums()
+        n = whole.n - part.n
+        if n < 0:
+            raise MareyError(f"A state of {whole.n} vectors cannot give up {part.n}.")
+        if n:
+            mean = whole.mean + (whole.mean - part.mean) * (part.n / n)
+            apart = part.mean - mean
+            scatter = whole.scatter - part.scatter - np.outer(apart, apart) * (n * part.n / whole.n)
+            rest._folded = Sums(n, mean, scatter, whole.fourth - part.fourth)
+        return rest
 
     def covariance(self, *, biased: bool = False) -> Array:
         """`(d, d)`: the scatter over n - 1, or over n where `biased` (as StyleGAN-V and cd-fvd do)."""
-        divisor = self.n - (0 if biased else 1)
-        if divisor < 1:
+        return self.scatter / self.divisor(biased=biased)
+
+    def divisor(self, *, biased: bool = False) -> int:
+        """What the scatter is divided by.
+
+        Raises:
+            MareyError: there are too few vectors.
+        """
+        found = self.n - (0 if biased else 1)
+        if found < 1:
             raise MareyError(f"{self.n} vectors have no covariance: two or more would do.")
-        return self.scatter / divisor
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write one .npz: the arrays, and a JSON header as bytes. Never pickle. Atomic."""
-        header = json.dumps({"format": _FORMAT, "d": self.d, "n": self.n}).encode()
         held = io.BytesIO()
-        np.savez(held, header=np.frombuffer(header, dtype=np.uint8), mean=self.mean, scatter=self.scatter)
+        np.savez(held, allow_pickle=False, **self.arrays())
         path = Path(path)
         part = path.with_name(path.name + ".tmp")
         part.write_bytes(held.getvalue())
         os.replace(part, path)
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What `save` writes. What waits beside folded vectors is folded in first, here too, so that going on from
+        the file and going on from this state give the same bits."""
+        if self._folded.n and self._waiting:
+            self._settle()
+        sums = self.sums()
+        header = json.dumps({"format": _FORMAT, "d": self.d, "n": sums.n}).encode()
+        arrays: dict[str, npt.NDArray[np.generic]] = {
+            "header": np.frombuffer(header, dtype=np.uint8),
+            "mean": sums.mean,
+            "scatter": sums.scatter,
+            "fourth": np.array(sums.fourth),
+        }
+        if self.vectors is not None:
+            arrays["vectors"] = self.vectors
+        return arrays
 
     @classmethod
     def load(cls, path: str | Path) -> "MomentState":
@@ -96,14 +194,39 @@ class MomentState:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(file["header"].tobytes())
                 mean, scatter = file["mean"], file["scatter"]
+                fourth = float(file["fourth"]) if "fourth" in file else math.nan
+                vectors = file.get("vectors")
             state = cls(int(header["d"]))
+            n = int(header["n"])
             fits = header["format"] == _FORMAT and mean.shape == (state.d,) and scatter.shape == (state.d, state.d)
+            fits = fits and (vectors is None or vectors.shape == (n, state.d))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MareyError(f"{path} holds no moments: {error}.") from error
         if not fits:
             raise MareyError(f"{path} holds moments of another format, {header.get('format')!r}: {_FORMAT!r} would do.")
-        state.n, state.mean, state.scatter = int(header["n"]), mean.astype(np.float64), scatter.astype(np.float64)
+        if vectors is not None:
+            state._hold(vectors.astype(np.float64))
+        else:
+            state = cls.summed(n, mean.astype(np.float64), scatter.astype(np.float64), fourth)
         return state
+
+    def _settle(self) -> None:
+        self._folded, self._held, self._waiting = self.sums(), [], 0
+
+    def _hold(self, rows: Array) -> None:
+        self._held.append(rows)
+        self._waiting += len(rows)
+        if self._waiting >= self._fold:
+            self._settle()
+
+    def _rows(self) -> Array:
+        if len(self._held) != 1:
+            self._held = [np.concatenate([np.zeros((0, self.d)), *self._held])]
+        return self._held[0]
+
+    def _alike(self, other: "MomentState") -> None:
+        if other.d != self.d:
+            raise MareyError(f"States of {self.d} and {other.d} features do not merge.")
 
 
 def frechet(a: MomentState, b: MomentState, *, biased: bool = False) -> float:
@@ -111,28 +234,77 @@ def frechet(a: MomentState, b: MomentState, *, biased: bool = False) -> float:
 
     `|mu_a - mu_b|^2 + Tr(A + B - 2 (A B)^(1/2))` (Dowson and Landau 1982). The trace of the root is the sum of the
     roots of the eigenvalues of `L^T B L`, where `A = L L^T`: symmetric and positive, so there is no imaginary part to
-    discard, unlike `sqrtm(A B)`. Where A is singular its symmetric root takes the place of L.
+    discard, unlike `sqrtm(A B)`. Where A is singular its symmetric root takes the place of L. Where a side has no more
+    vectors than features it still holds them, and the smaller Gram form does: with centred vectors X and Y on both
+    sides the trace is the sum of the singular values of `X Y^T`, over the root of both divisors.
 
-    It is biased upward by about 1/n: distances at different n do not compare.
+    It is biased upward by about 1/n, and more so the fewer vectors there are a feature: distances at different n do
+    not compare (see `distances` for what to do about it).
+
+    Args:
+        biased: divide by n, as StyleGAN-V and cd-fvd do, and not by n - 1.
 
     Raises:
-        MareyError: the states differ in dimension, or one has no more vectors than features.
+        MareyError: the states differ in dimension, or one has fewer than two vectors.
     """
     if a.d != b.d:
         raise MareyError(f"A state of {a.d} features cannot be compared with one of {b.d}.")
+    divisors = a.divisor(biased=biased), b.divisor(biased=biased)
     for state in (a, b):
-        if state.n <= state.d:
-            raise MareyError(
-                f"A Frechet distance on {state.d} features needs more than {state.d} videos a side; there are "
-                f"{state.n}. More videos, or fewer dimensions, would do."
-            )
-    first, second = a.covariance(biased=biased), b.covariance(biased=biased)
-    root = _root(first)
-    eigenvalues = np.linalg.eigvalsh(root.T @ second @ root)
-    overlap = float(np.sqrt(np.clip(eigenvalues, 0, None)).sum())
+        if state.n < 2:
+            raise MareyError(f"A Frechet distance needs two vectors or more a side; there are {state.n}.")
+    first, second = _few(a), _few(b)
+    spread = 0.0
+    if first is not None and second is not None:
+        overlap = float(np.linalg.svd(first @ second.T, compute_uv=False).sum()) / math.sqrt(divisors[0] * divisors[1])
+        spread = float((first**2).sum()) / divisors[0] + float((second**2).sum()) / divisors[1]
+    elif first is not None or second is not None:
+        few, many, n = (first, b, divisors[0]) if first is not None else (second, a, divisors[1])
+        assert few is not None
+        covariance = many.covariance(biased=biased)
+        overlap = _roots(few @ covariance @ few.T / n)
+        spread = float((few**2).sum()) / n + float(np.trace(covariance))
+    else:
+        one, other = a.covariance(biased=biased), b.covariance(biased=biased)
+        root = _root(one)
+        overlap = _roots(root.T @ other @ root)
+        spread = float(np.trace(one)) + float(np.trace(other))
     apart = a.mean - b.mean
-    distance = float(apart @ apart) + float(np.trace(first)) + float(np.trace(second)) - 2 * overlap
-    return max(0.0, distance) if math.isfinite(distance) else distance
+    return max(0.0, float(apart @ apart) + spread - 2 * overlap)
+
+
+def _sums(rows: Array) -> Sums:
+    if not len(rows):
+        d = rows.shape[1]
+        return Sums(0, np.zeros(d), np.zeros((d, d)), 0.0)
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    return Sums(len(rows), mean, centred.T @ centred, _fourth(rows))
+
+
+def _fourth(rows: Array) -> float:
+    return float((np.einsum("nd,nd->n", rows, rows) ** 2).sum())
+
+
+def _chan(a: Sums, b: Sums) -> Sums:
+    if not a.n or not b.n:
+        return a if a.n else b
+    n = a.n + b.n
+    apart = b.mean - a.mean
+    scatter = a.scatter + b.scatter + np.outer(apart, apart) * (a.n * b.n / n)
+    return Sums(n, a.mean + apart * (b.n / n), scatter, a.fourth + b.fourth)
+
+
+def _few(state: MomentState) -> Array | None:
+    """The centred vectors, where there are no more of them than features."""
+    if state.vectors is None or state.n > state.d:
+        return None
+    return np.asarray(state.vectors - state.vectors.mean(axis=0))
+
+
+def _roots(symmetric: Array) -> float:
+    """The sum of the roots of the eigenvalues."""
+    return float(np.sqrt(np.clip(np.linalg.eigvalsh(symmetric), 0, None)).sum())
 
 
 def _root(covariance: Array) -> Array:
