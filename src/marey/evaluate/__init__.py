@@ -1,19 +1,26 @@
 """Moments, distances and scores of videos: how good, compared with what, and how sure."""
 
+from marey.evaluate.distances import DISTANCES, Distance, Found
 from marey.evaluate.evaluate import evaluate
 from marey.evaluate.folders import evaluate_folders
 from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife, wilson
 from marey.evaluate.moments import MomentState, frechet
 from marey.evaluate.record import Difference, Evaluation, Row
+from marey.evaluate.reservoir import FeatureSet, Reservoir
 from marey.evaluate.shots import ClipScore, Detection, clip_score, detection, point_detection
 
 __all__ = [
+    "DISTANCES",
     "ClipScore",
     "Detection",
     "Difference",
+    "Distance",
     "Evaluation",
+    "FeatureSet",
+    "Found",
     "Interval",
     "MomentState",
+    "Reservoir",
     "Row",
     "clip_score",
     "cluster_bootstrap",
