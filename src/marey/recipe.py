@@ -75,8 +75,8 @@ class Transitions(Section):
 
 
 class Models(Section):
-    """Models of your own for the signals embedding, match and looks. Without them small ones out of packages are used,
-    which are named in what they give."""
+    """Models of your own for the signals embedding, match, looks and motion_raft. Without them small ones out of
+    packages are used, which are named in what they give; motion_raft is there only with one."""
 
     clip: str | None = None
     """A CLIP or SigLIP model: a folder as transformers saves it, with safetensors, or a hub id, which is downloaded."""
@@ -84,6 +84,10 @@ class Models(Section):
     """The LAION aesthetic predictor for that CLIP (of ViT-L/14): its linear or its MLP head, .safetensors or .pth."""
     looks_head_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
     """Of the head's file. A .pth is read only where this is given and right."""
+    raft: str | None = None
+    """Weights of RAFT, .safetensors or .pth: torchvision's raft_large or raft_small, or the authors' raft-things."""
+    raft_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    """Of that file. A .pth is read only where this is given and right."""
 
     @model_validator(mode="after")
     def _head_needs_clip(self) -> "Models":

@@ -5,7 +5,11 @@ import numpy as np
 
 from marey.curate.measures import MEASURES
 
-NETWORKS = tuple(kind.name for kind in MEASURES if kind.name in {"text_area", "embedding", "labels", "match", "safety"})
+NETWORKS = tuple(
+    kind.name
+    for kind in MEASURES
+    if kind.name in {"text_area", "embedding", "labels", "match", "safety", "motion_raft"}
+)
 """The signals that load a network: left out of tests of other things, for it takes seconds in each process."""
 
 HEIGHT, WIDTH = 108, 192

@@ -124,7 +124,7 @@ def test_the_frames_of_reels_are_those_of_the_whole(source: Path, footage: Path)
     for frame in read(source, probe(source)):
         tap.take(frame, tap.ask.of(frame))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading.Reader.__init__, "__kwdefaults__", {"reel_seconds": 1.0, "second": False})
+        patch.setattr(reading.Reader.__init__, "__kwdefaults__", {"reel_seconds": 1.0, "second": False, "pairs": False})
         curate(footage, footage.parent / "library", settings=asked(), workers=2)
     _, trace, _ = known(footage)
     assert np.array_equal(trace["small"], tap.arrays()["small"])

@@ -158,6 +158,17 @@ class Shard:
             raise KeyError(f"{self.path} has no {key!r}")
         return {full.removeprefix(f"{key}/"): self._file.get_tensor(full) for full in names}
 
+    def rows(self, key: str, start: int, stop: int) -> np.ndarray:
+        """Rows of the array under `key`; no others are read.
+
+        Raises:
+            KeyError: the shard has no such array.
+        """
+        if key not in self.keys:
+            raise KeyError(f"{self.path} has no {key!r}")
+        array: np.ndarray = self._file.get_slice(key)[start:stop]
+        return array
+
 
 def all_shards(library: Path) -> Iterator[Path]:
     """Every whole shard of the library, in order."""

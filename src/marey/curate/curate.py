@@ -22,6 +22,7 @@ from marey.curate.budget import within
 from marey.curate.captioners import captioners
 from marey.curate.captioning import tell, troubles
 from marey.curate.duplicates import group_duplicates
+from marey.curate.measures import MEASURES
 from marey.curate.measuring import measure_clips
 from marey.curate.present import settle
 from marey.curate.read import ProbeStage, ReadStage
@@ -114,7 +115,13 @@ class _Work:
         self._second = settings.transitions.second != "none"
         self._asked: set[str] = set()  # footage on which there is a second opinion
         # Of a damaged source, a decoder of several threads gives other pictures each time.
-        self._reader = Reader(library, self._batches, divide=workers > 1, threads=1, second=self._second)
+        self._reader = Reader(library, self._batches, divide=workers > 1, threads=1, **self._kept())
+
+    def _kept(self) -> dict[str, bool]:
+        """Which frames the pass is to keep for networks that may look at them."""
+        wanted = [kind for kind in MEASURES if kind.of_pairs and kind.offered(self.given)]
+        pairs = any(kind.name not in self.settings.without for kind in wanted)
+        return {"second": self._second, "pairs": pairs}
 
     def run(
         self, stage: Any, items: list[dict[str, Any]], what: str, seconds: float, most: int | None = None

@@ -77,12 +77,12 @@ def taken(pieces: Iterable[np.ndarray], heard: Heard) -> dict[str, np.ndarray]:
 
 
 def listen(library: Library, run: Run, footage: Iterable[str]) -> dict[str, Result]:
-    """Hear those of some footage that were not heard yet, or whose trace is damaged; returns what came of those that
-    could not be heard, by footage."""
-    rows = {row["id"]: row for row in library.rows("select id, path, time_base, fps from footage")}
+    """Hear those of some footage that have a sound and were not heard yet, or whose trace is damaged; returns what came
+    of those that could not be heard, by footage."""
+    rows = {row["id"]: row for row in library.rows("select id, path, time_base, fps from footage where has_audio")}
     traces, sounds = library.places("trace"), library.places("sound")
     items = []
-    for name in sorted(footage):
+    for name in sorted(set(footage) & set(rows)):
         if name in sounds and sounds[name].info == _made_from(traces[name].shard) and _is_whole(library, name):
             continue
         items.append(

@@ -17,6 +17,7 @@ import numpy as np
 
 from marey.catalog import Shard, text_path
 from marey.curate.album import still
+from marey.curate.pairs import PairPictures
 from marey.media import walk
 from marey.signals.bars import Bars, bars
 from marey.signals.given import Given
@@ -54,6 +55,7 @@ class View:
         album: the stills of its footage, shared by the footage's clips.
         arrays: (shard, key) of the arrays that are stored of the clip, by their kind.
         sound: the trace of its footage's sound; None if there is none.
+        pictures: the frames of its footage's pairs; None if they were not kept.
     """
 
     def __init__(
@@ -67,10 +69,11 @@ class View:
         album: "Album",
         arrays: Mapping[str, tuple[str, str]] | None = None,
         sound: "Trace | None" = None,
+        pictures: PairPictures | None = None,
     ) -> None:
         self.clip, self.footage, self.captions = clip, footage, captions
         self._library, self._trace, self._stills, self._album = library, trace, stills, album
-        self._stored, self._sound = arrays or {}, sound
+        self._stored, self._sound, self._pictures = arrays or {}, sound, pictures
         self._computed: dict[str, np.ndarray] = {}
 
     @property
@@ -113,6 +116,12 @@ class View:
     def motion(self) -> np.ndarray:
         """The motion between these frames over half a second: float32 (P, columns)."""
         return self._trace["motion"][self._paired]
+
+    def pair(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """The two frames of pair `n`, uint8 RGB (H, W, 3); only for a measure that is `of_pairs`."""
+        assert self._pictures is not None, "the frames of pairs were not kept"
+        first, second = (int(frame) for frame in self.pairs[n] + self.clip["start_frame"])
+        return self._pictures(first), self._pictures(second)
 
     @cached_property
     def sampled(self) -> np.ndarray:
@@ -258,6 +267,8 @@ class Measure(ABC):
     """Whether it depends on the clip's captions: then it is computed anew when one of them changes."""
     of_sound: ClassVar[bool] = False
     """Whether it looks at `View.sound`: then the footage is heard before, if it was not yet."""
+    of_pairs: ClassVar[bool] = False
+    """Whether it looks at `View.pair`: then the frames are fetched before, if they were not kept."""
     tensors: str = ""
     """The kind under which its arrays are stored, if it gives any. It names all that they depend on but the clip."""
 

@@ -15,6 +15,7 @@ from marey.catalog import Library, Place, flatten, new_shard, path_text, shard_n
 from marey.curate.listen import listen
 from marey.curate.measure import Album, Measure, Trace, View
 from marey.curate.measures import MEASURES
+from marey.curate.pairs import PairPictures, places, watch
 from marey.engine import Result
 from marey.errors import MareyError
 from marey.signals.given import Given
@@ -29,8 +30,8 @@ Run = Callable[[Any, list[dict[str, Any]], str], Iterable[Result]]
 
 class MeasureStage:
     """Several measures of several clips of one footage. Item: id, library, footage, clips [{clip, todo, stills,
-    captions, arrays}], trace (shard, key), album [(frame, shard, key)], sound (shard, key) or None. What is
-    too much for a row goes into a shard that this worker writes."""
+    captions, arrays}], trace (shard, key), album [(frame, shard, key)], sound and pictures (shard, key) or None. What
+    is too much for a row goes into a shard that this worker writes."""
 
     name, version, cpus, gpus = "measure", "1", 1.0, 0.0
 
@@ -50,10 +51,11 @@ class MeasureStage:
         library = text_path(item["library"])
         trace, album = Trace(library, *item["trace"]), Album(library, item["album"])
         sound = Trace(library, *item["sound"]) if item["sound"] else None
+        pictures = PairPictures(library, *item["pictures"]) if item["pictures"] else None
         rows = []
         arrays: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for one in item["clips"]:
-            parts = (one["stills"], one["captions"], album, one["arrays"], sound)
+            parts = (one["stills"], one["captions"], album, one["arrays"], sound, pictures)
             view = View(library, one["clip"], item["footage"], trace, *parts)
             for name in one["todo"]:
                 row, array = self._row(self._measures[name], view)
@@ -106,8 +108,14 @@ def measure_clips(
     library.put("signals", absent)
     able = {clip: [name for name in names if not lacking[name]] for clip, names in todo.items()}
     todo = {clip: names for clip, names in able.items() if names}
-    todo, done = _hear(library, run, todo, captions, measures)
-    items = list(_items(library, todo, captions, stored))
+    done: Counter[str] = Counter()
+    for group, fetch in (
+        ([measure for measure in measures if measure.of_sound], listen),
+        ([measure for measure in measures if measure.of_pairs], watch),
+    ):
+        todo, entered = _fetched(library, run, todo, captions, group, fetch)
+        done += entered
+    items = list(_items(library, todo, captions, stored, {measure.name for measure in measures if measure.of_pairs}))
     stage = MeasureStage(sorted({name for names in todo.values() for name in names}), threads, given)
     while items:
         waiting = {item["id"]: item for item in items}
@@ -173,32 +181,31 @@ def _todo(library: Library, measures: list[Measure]) -> tuple[dict[str, list[str
     return todo, captions
 
 
-def _hear(
+def _fetched(
     library: Library,
     run: Run,
     todo: dict[str, list[str]],
     captions: dict[str, dict[str, str]],
-    measures: list[Measure],
+    group: list[Measure],
+    fetch: Callable[[Library, Run, set[str]], dict[str, Result]],
 ) -> tuple[dict[str, list[str]], Counter[str]]:
-    """Hear the footage whose sound is needed; returns what is still to do, and what is done: the signals of sound of
-    footage that could not be heard are entered as such."""
-    of_sound = {measure.name: measure for measure in measures if measure.of_sound}
-    rows = library.rows(
-        "select clips.id, clips.footage from clips join footage on footage.id = clips.footage where has_audio"
-    )
-    sounding = {row["id"]: row["footage"] for row in rows if set(of_sound) & set(todo.get(row["id"], ()))}
-    deaf = listen(library, run, set(sounding.values()))
+    """See that what a group of measures looks at is there, of the footage whose clips lack them; returns what is still
+    to do, and what is done: where it cannot be had, that is entered as their value."""
+    names = {measure.name: measure for measure in group}
+    footage = {row["id"]: row["footage"] for row in library.rows("select id, footage from clips")}
+    wanting = {clip: footage[clip] for clip, those in todo.items() if set(names) & set(those)}
+    lost = fetch(library, run, set(wanting.values())) if wanting else {}
     entered = [
-        {**blank(of_sound[name], clip, captions[clip]), **_told(deaf[footage])}
-        for clip, footage in sounding.items()
-        if footage in deaf
+        {**blank(names[name], clip, captions[clip]), **_told(lost[name_of])}
+        for clip, name_of in wanting.items()
+        if name_of in lost
         for name in todo[clip]
-        if name in of_sound
+        if name in names
     ]
     library.put("signals", entered)
     gone = {(row["clip"], row["name"]) for row in entered}
-    left = {clip: [name for name in names if (clip, name) not in gone] for clip, names in todo.items()}
-    return {clip: names for clip, names in left.items() if names}, Counter(row["name"] for row in entered)
+    left = {clip: [name for name in those if (clip, name) not in gone] for clip, those in todo.items()}
+    return {clip: those for clip, those in left.items() if those}, Counter(row["name"] for row in entered)
 
 
 def _told(result: Result) -> dict[str, str]:
@@ -207,7 +214,11 @@ def _told(result: Result) -> dict[str, str]:
 
 
 def _items(
-    library: Library, todo: dict[str, list[str]], captions: dict[str, dict[str, str]], kinds: list[str]
+    library: Library,
+    todo: dict[str, list[str]],
+    captions: dict[str, dict[str, str]],
+    kinds: list[str],
+    of_pairs: set[str],
 ) -> Iterator[dict[str, Any]]:
     if not todo:
         return
@@ -226,6 +237,8 @@ def _items(
             arrays = {kind: _where(places[row["id"]]) for kind, places in stored.items() if row["id"] in places}
             one = {"clip": row, "todo": todo[row["id"]], "captions": captions.get(row["id"], {})}
             batches[row["footage"]].append({**one, "stills": pictures, "arrays": arrays})
+    paired = {name for name, clips in batches.items() if any(of_pairs & set(one["todo"]) for one in clips)}
+    kept = places(library, paired)
     for name, clips in batches.items():
         for n in range(0, len(clips), BATCH):
             yield {
@@ -235,6 +248,7 @@ def _items(
                 "trace": _where(traces[name]),
                 "album": sorted(albums[name]),
                 "sound": _where(sounds[name]) if name in sounds else None,
+                "pictures": kept.get(name),
                 "clips": clips[n : n + BATCH],
             }
 

@@ -77,10 +77,12 @@ class ReadStage:
 
     name, version, cpus, gpus = "read", "2", 1.0, 0.0
 
-    def __init__(self, threads: int = 1, reel_seconds: float = REEL_SECONDS, second: bool = False) -> None:
+    def __init__(
+        self, threads: int = 1, reel_seconds: float = REEL_SECONDS, second: bool = False, pairs: bool = False
+    ) -> None:
         self._threads = threads
         self._seconds = reel_seconds
-        self._second = second
+        self._kept = (second, pairs)
 
     def setup(self) -> None:
         """One thread for OpenCV: the workers are the parallelism."""
@@ -111,7 +113,7 @@ class ReadStage:
         reels = divide(facts, self._seconds)
         starts = iter(reel.start for reel in reels[1:])
         following = next(starts, None)
-        parts, roll = [], Roll(self._second)
+        parts, roll = [], Roll(*self._kept)
         for frame in reading:
             if len(reels) > 1:
                 over = following is not None and frame.pts >= following
@@ -121,7 +123,7 @@ class ReadStage:
             if over:
                 parts.append(write_part(library, footage, roll))
                 # Taps that are new, as if each reel was read by itself.
-                roll, following = Roll(self._second), next(starts, None)
+                roll, following = Roll(*self._kept), next(starts, None)
             roll.take(frame)
         parts.append(write_part(library, footage, roll))
         return {
@@ -135,7 +137,7 @@ class ReadStage:
 
     def _reel(self, path: Path, library: Path, footage: str, facts: Probe, reel: Reel) -> dict[str, Any]:
         reading = read_reel(path, facts, reel, threads=self._threads)
-        roll = Roll(self._second)
+        roll = Roll(*self._kept)
         for frame in reading:
             roll.take(frame)
         part = write_part(library, footage, roll)
@@ -147,7 +149,7 @@ class ReadStage:
             "reason": facts.reason,
             "parts": [part],
             "reel": [reel.start, reel.end],
-            "second": self._second,
+            "kept": list(self._kept),
             "opening": reading.opening,
             "closing": reading.closing,
         }

@@ -15,6 +15,7 @@ from marey.catalog import Library, join_shards, new_shard, path_text, shard_name
 from marey.curate.again import entered, is_settled
 from marey.curate.asking import BYTES
 from marey.curate.budget import demand_room, needed_bytes
+from marey.curate.pairs import BYTES_A_SECOND
 from marey.curate.read import REEL_SECONDS, DivideStage, ReadStage
 from marey.engine import Result, Stage, stage_key
 from marey.media import Reel
@@ -35,6 +36,7 @@ class Reader:
         threads: of each worker.
         reel_seconds: how long a reel is, about.
         second: whether the frames are kept that a second opinion on transitions sees.
+        pairs: whether the frames are kept in colour between which motion is measured.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class Reader:
         threads: int,
         reel_seconds: float = REEL_SECONDS,
         second: bool = False,
+        pairs: bool = False,
     ) -> None:
         self._library, self._run, self._divide = library, run, divide
-        self._threads, self._reel_seconds, self._second = threads, reel_seconds, second
+        self._threads, self._reel_seconds, self._kept = threads, reel_seconds, (second, pairs)
 
     def read(self, chosen: Mapping[str, float | None]) -> set[str]:
         """The one decode of each chosen footage that was not read yet, or not so much of it; returns which it read.
@@ -71,7 +74,8 @@ class Reader:
                 continue
             # Of footage of which a part was read, the row has the frames of that part.
             frames = None if name in known else row["frames"]
-            more = BYTES if self._second else 0
+            second, pairs = self._kept
+            more = BYTES * second + int(pairs and BYTES_A_SECOND / (row["fps"] or 1))
             needed += needed_bytes(row["fps"], known.get(name, row["seconds"]), chosen[name], frames, more)
             wholes.append(
                 {
@@ -95,11 +99,11 @@ class Reader:
             + [item for item in wholes if item["id"] not in divided]
         )
         reels = {
-            name: _Reels(self._library, name, [one["reel"] for one in parts], self._second)
+            name: _Reels(self._library, name, [one["reel"] for one in parts], self._kept)
             for name, parts in divided.items()
         }
         items.skip = {f"{name}:{n}" for name, one in reels.items() for n in one.outs}
-        stage = ReadStage(self._threads, self._reel_seconds, self._second)
+        stage = ReadStage(self._threads, self._reel_seconds, *self._kept)
         again = set()
         for one in reels.values():
             again |= self._enter_if_whole(one)  # the last reel was done, and the run was killed then
@@ -242,7 +246,7 @@ class _Items(list[dict[str, Any]]):
 class _Reels:
     """The reels of one footage that are done, and those that an earlier run had done."""
 
-    def __init__(self, library: Library, name: str, reels: list[Reel], second: bool) -> None:
+    def __init__(self, library: Library, name: str, reels: list[Reel], kept: tuple[bool, bool]) -> None:
         self.library, self.name, self.count = library, name, len(reels)
         self.outs: dict[int, dict[str, Any]] = {}
         self._seconds = 0.0
@@ -250,7 +254,7 @@ class _Reels:
             n = int(row["item"].rpartition(":")[2])
             out = json.loads(row["out"])
             there = all((library.path / out["parts"][0][kind]).is_file() for kind in ("trace", "stills"))
-            same = n < len(reels) and out["reel"] == [reels[n].start, reels[n].end] and out.get("second") == second
+            same = n < len(reels) and out["reel"] == [reels[n].start, reels[n].end] and out.get("kept") == list(kept)
             if same and there:
                 self.outs[n] = out
                 self._seconds += row["seconds"] or 0.0

@@ -8,6 +8,7 @@ import numpy as np
 from marey.catalog import flatten, new_shard, shard_name, write_shard
 from marey.curate.album import StillsTap
 from marey.curate.asking import ShotTap
+from marey.curate.pairs import PairsTap
 from marey.curate.taps import LightTap, MotionTap, Pass, SignatureTap, Tap
 from marey.media import Frame
 
@@ -17,16 +18,19 @@ class Roll:
 
     Args:
         second: whether the frames are kept that a second opinion on transitions sees.
+        pairs: whether the frames are kept in colour between which motion was measured.
 
     Attributes:
         frames: how many were taken.
         first_pts, last_pts: times of the first and the last of them.
     """
 
-    def __init__(self, second: bool = False) -> None:
+    def __init__(self, second: bool = False, pairs: bool = False) -> None:
         self._stills = StillsTap()
         taps: list[Tap] = [SignatureTap(), MotionTap(), LightTap(), self._stills]
-        self._pass = Pass([*taps, ShotTap()] if second else taps)
+        taps += [ShotTap()] if second else []
+        taps += [PairsTap()] if pairs else []
+        self._pass = Pass(taps)
         self.frames = 0
         self.first_pts = self.last_pts = 0
 

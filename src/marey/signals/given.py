@@ -23,6 +23,9 @@ class Given:
     head: str = ""
     """The file of an aesthetic head."""
     head_sha256: str = ""
+    raft: str = ""
+    """The file of a RAFT."""
+    raft_sha256: str = ""
 
 
 def resolve(models: Models) -> Given:
@@ -32,34 +35,43 @@ def resolve(models: Models) -> Given:
         MareyError: there is no such folder, hub id or file, or the file is not the one that was meant.
         MissingExtra: a hub id without the packages to fetch it.
     """
-    if models.clip is None:
-        return Given()
-    folder = Path(models.clip).expanduser()
+    clip, name = _clip(models.clip) if models.clip is not None else ("", "")
+    head, head_sha256 = _file("looks_head", models.looks_head, models.looks_head_sha256)
+    raft, raft_sha256 = _file("raft", models.raft, models.raft_sha256)
+    return Given(clip, name, head, head_sha256, raft, raft_sha256)
+
+
+def _clip(said: str) -> tuple[str, str]:
+    """The folder of a CLIP, and what its embeddings are stored under."""
+    folder = Path(said).expanduser()
     if not folder.is_dir():
-        folder = _downloaded(models.clip)
+        folder = _downloaded(said)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise MareyError(f"{folder} holds no safetensors: a CLIP folder as transformers saves it would do.")
     told = [folder / name for name in ("config.json", "preprocessor_config.json")]
     digests = [_sha256(path) for path in [*weights, *(path for path in told if path.is_file())]]
     whole = hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
-    plain = re.sub(r"[^A-Za-z0-9_]+", "-", Path(models.clip).name).strip("-")[:48]
-    name = f"clip-{plain}-{whole}"
-    if models.looks_head is None:
-        return Given(str(folder.absolute()), name)
-    head = Path(models.looks_head).expanduser()
-    if not head.is_file():
-        raise MareyError(f"curate.models.looks_head is {head}, which is not there: a .safetensors or .pth would do.")
-    found = _sha256(head)
-    wanted = models.looks_head_sha256
-    if wanted is None and head.suffix != ".safetensors":
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", Path(said).name).strip("-")[:48]
+    return str(folder.absolute()), f"clip-{plain}-{whole}"
+
+
+def _file(key: str, said: str | None, wanted: str | None) -> tuple[str, str]:
+    """A file of weights and its sha256; empty texts of none."""
+    if said is None:
+        return "", ""
+    path = Path(said).expanduser()
+    if not path.is_file():
+        raise MareyError(f"curate.models.{key} is {path}, which is not there: a .safetensors or .pth would do.")
+    found = _sha256(path)
+    if wanted is None and path.suffix != ".safetensors":
         raise MareyError(
-            f"{head} is a pickle, which is read only by a known sha256: give curate.models.looks_head_sha256 as its "
+            f"{path} is a pickle, which is read only by a known sha256: give curate.models.{key}_sha256 as its "
             "publisher states it, or the same weights as safetensors."
         )
     if wanted is not None and found != wanted.lower():
-        raise MareyError(f"{head} has the sha256 {found}, not {wanted}: it was not opened.")
-    return Given(str(folder.absolute()), name, str(head.absolute()), found)
+        raise MareyError(f"{path} has the sha256 {found}, not {wanted}: it was not opened.")
+    return str(path.absolute()), found
 
 
 def absent(modules: tuple[str, ...]) -> str:

@@ -96,8 +96,13 @@ def _window(rows: int, columns: int) -> np.ndarray:
 
 def motion(before: np.ndarray, after: np.ndarray, height: int, width: int) -> Motion:
     """The motion between two luma pictures of a source that is `height` by `width` pixels as shown."""
-    field = flow(before, after)
-    rows, columns = before.shape
+    return described(flow(before, after), height, width)
+
+
+def described(field: np.ndarray, height: int, width: int) -> Motion:
+    """The motion that a flow field (H, W, 2) tells of, x and y in its own pixels, of a source that is `height` by
+    `width` pixels as shown."""
+    rows, columns = field.shape[:2]
     field = field * np.array([width / columns, height / rows], np.float32)
     x = ((np.arange(columns, dtype=np.float32) + 0.5) / columns - 0.5) * width
     y = ((np.arange(rows, dtype=np.float32) + 0.5) / rows - 0.5) * height

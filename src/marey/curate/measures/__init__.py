@@ -8,6 +8,7 @@ from marey.curate.measures.light import Brightness, Contrast, Interlaced, Satura
 from marey.curate.measures.looks import Looks, LooksProxy
 from marey.curate.measures.match import Match
 from marey.curate.measures.motion import CameraMotion, Motion, MotionShare, ObjectMotion
+from marey.curate.measures.motion_raft import MotionRaft
 from marey.curate.measures.overlay import Overlay
 from marey.curate.measures.phash import PerceptualHash
 from marey.curate.measures.rate import FrameRate
@@ -21,6 +22,7 @@ MEASURES: tuple[type[Measure], ...] = (
     MotionShare,
     CameraMotion,
     ObjectMotion,
+    MotionRaft,
     Brightness,
     Contrast,
     Saturation,
