@@ -374,7 +374,11 @@ class Generate(Section):
     """Animate held-out stills."""
 
     steps: int = Field(12, ge=1)
-    solver: Literal["euler", "heun"] = "euler"
+    solver: Literal["euler", "ddim", "heun", "dpmpp_2m", "unipc", "euler_ancestral", "edm", "dpmpp_2m_sde", "lcm"] = (
+        "euler"
+    )
+    schedule: Literal["karras", "ays"] = "karras"
+    """Of the noise levels between `sigma_max` and `sigma_min`."""
     guidance: tuple[float, float] = (1.0, 2.0)
     """From the first to the last frame, linearly."""
     sigma_min: float = Field(0.002, gt=0)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from marey.diffusion.precondition import denoise, noisy, scalings, v_loss, v_target
+from marey.diffusion.precondition import denoise, denoise_discrete, noisy, scalings, v_loss, v_target
+from marey.diffusion.schedules import betas_scaled_linear, sigmas_of
 
 SIGMA = torch.tensor([0.002, 0.1, 1.0, 7.0, 700.0], dtype=torch.float64)
 
@@ -75,3 +76,29 @@ def test_one_number_serves_a_whole_batch_and_the_dtype_stays():
 def test_nothing_in_the_v_form_grows_as_the_noise_vanishes(sigma):
     x0, noise = torch.randn(1, 1000), torch.randn(1, 1000)
     assert v_target(x0, noise, torch.tensor([sigma])).abs().max() < 6
+
+
+TABLE = sigmas_of(betas_scaled_linear())
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+def test_a_discrete_network_that_is_right_gives_back_the_data(prediction):
+    levels = TABLE[[0, 200, 500, 800, 999]]
+    x0, noise = batch()
+    told = []
+
+    def network(scaled, timestep):
+        told.append(timestep)
+        return noise if prediction == "epsilon" else v_target(x0, noise, levels)
+
+    denoised = denoise_discrete(network, noisy(x0, noise, levels), levels, TABLE, prediction)
+    torch.testing.assert_close(denoised, x0, atol=1e-9, rtol=0)
+    assert told[0].tolist() == [0, 200, 500, 800, 999]
+
+
+def test_between_two_timesteps_the_nearer_one_is_told():
+    told = []
+    for share in (0.4, 0.6):
+        sigma = float(TABLE[10] * (TABLE[11] / TABLE[10]) ** share)
+        denoise_discrete(lambda x, t: told.append(float(t[0])) or x, torch.randn(1, 2), sigma, TABLE, "v")
+    assert told == [10.0, 11.0]

@@ -1,10 +1,11 @@
-"""The Karras schedule against its formula and against diffusers' scheduler."""
+"""The schedules against their formulas and against diffusers' own."""
 
 import pytest
 import torch
-from diffusers import EulerDiscreteScheduler
+from diffusers import DDIMScheduler, EulerDiscreteScheduler
+from diffusers.schedulers.scheduling_utils import AysSchedules
 
-from marey.diffusion.schedules import karras
+from marey.diffusion.schedules import ays, betas_scaled_linear, karras, schedule_named, sigmas_of, trailing
 from marey.errors import MareyError
 
 
@@ -46,3 +47,39 @@ def test_it_is_the_one_that_diffusers_uses(steps, low, high):
 def test_what_makes_no_schedule_is_an_error_that_names_it(arguments, named):
     with pytest.raises(MareyError, match=named):
         karras(*arguments)
+
+
+def test_ten_steps_of_align_your_steps_are_the_published_ones():
+    torch.testing.assert_close(ays(10).tolist(), AysSchedules["StableDiffusionVideoSigmas"], rtol=1e-9, atol=0)
+
+
+def test_align_your_steps_keeps_its_curve_for_other_numbers_and_ends():
+    ten = ays(10)[:-1].log()
+    nineteen = ays(19)[:-1].log()
+    torch.testing.assert_close(nineteen[::2], ten)
+    torch.testing.assert_close(nineteen[1::2], (ten[1:] + ten[:-1]) / 2)  # linear in the logarithm
+    cut = ays(8, 0.02, 80.0)
+    assert (float(cut[0]), float(cut[-1])) == (pytest.approx(80.0), 0.0)
+    assert float(cut[-2]) == pytest.approx(0.02)  # past the last point, as the last piece goes on
+    assert bool((cut[1:] < cut[:-1]).all())
+    assert ays(1, 0.02, 80.0).tolist() == [pytest.approx(80.0), 0.0]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 7, 50])
+def test_trailing_levels_are_those_that_diffusers_takes(steps):
+    scheduler = DDIMScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, timestep_spacing="trailing"
+    )
+    scheduler.set_timesteps(steps)
+    kept = scheduler.alphas_cumprod.to(torch.float64)[scheduler.timesteps]
+    levels = trailing(steps, sigmas_of(betas_scaled_linear()))
+    torch.testing.assert_close(levels[:-1], ((1 - kept) / kept).sqrt(), rtol=1e-4, atol=0)
+    assert levels[-1] == 0
+
+
+def test_schedules_go_by_name():
+    assert torch.equal(schedule_named("karras", 4, 0.1, 5.0), karras(4, 0.1, 5.0))
+    with pytest.raises(MareyError, match=r"no schedule 'linear': karras or ays"):
+        schedule_named("linear", 4, 0.1, 5.0)
+    with pytest.raises(MareyError, match="1001 steps"):
+        trailing(1001, sigmas_of(betas_scaled_linear()))

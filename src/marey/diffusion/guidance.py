@@ -1,4 +1,7 @@
-"""How far each frame goes from the unconditional prediction to the conditional one and past it."""
+"""How far each frame goes from the unconditional prediction to the conditional one and past it.
+
+Guiders give a weight a frame: (frames,), float32. `guide` goes by them.
+"""
 
 import torch
 from torch import Tensor
@@ -6,19 +9,56 @@ from torch import Tensor
 from marey.errors import MareyError
 
 
+def constant(weight: float, frames: int) -> Tensor:
+    """The same weight for each frame."""
+    return linear(weight, weight, frames)
+
+
 def linear(low: float, high: float, frames: int) -> Tensor:
-    """Weights (frames,), float32, from `low` at the first frame to `high` at the last (arXiv 2311.15127, appendix D.5).
+    """From `low` at the first frame to `high` at the last (arXiv 2311.15127, appendix D.5).
 
     Raises:
         MareyError: a weight that is not a finite number.
     """
-    for weight in (low, high):
-        if not abs(weight) < float("inf"):
-            raise MareyError(f"A guidance of {weight} cannot be: a number such as 1.0 or 3.0 would do.")
+    _check(low, high)
     return torch.linspace(low, high, frames)
+
+
+def triangle(low: float, high: float, frames: int) -> Tensor:
+    """`low` at the first frame, `high` in the middle of the clip and back again (SV3D, arXiv 2403.12008): for orbits,
+    whose last frame is beside the first. Frame n of N is at n / N of the way round."""
+    _check(low, high)
+    place = torch.arange(frames) / frames
+    return low + (high - low) * 2 * (place - (place + 0.5).floor()).abs()
+
+
+def trapezoid(low: float, high: float, frames: int, edge: float = 0.1) -> Tensor:
+    """Up from `low` to `high` over a share `edge` of the frames, and down again over the last of them.
+
+    Raises:
+        MareyError: the edges are more than the whole.
+    """
+    _check(low, high)
+    if not 0 <= edge <= 0.5:
+        raise MareyError(f"edge is {edge}: 0 to 0.5 would do.")
+    count = round(frames * edge)
+    # The frame after an edge has the full weight, and is no part of it.
+    up = low + (high - low) * torch.arange(count) / max(count, 1)
+    return torch.cat([up, torch.full((frames - 2 * count,), float(high)), up.flip(0)])
+
+
+def within(weights: Tensor, sigma: float, low: float, high: float) -> Tensor:
+    """The weights where low < sigma <= high, and 1, which is no guidance, elsewhere (arXiv 2404.07724, equation 6)."""
+    return weights if low < sigma <= high else torch.ones_like(weights)
 
 
 def guide(unconditional: Tensor, conditional: Tensor, weights: Tensor) -> Tensor:
     """u + w (c - u) of predictions (B, T, C, h, w), frame by frame with weights (T,). Of D or F: D is affine in F."""
     weights = weights.to(device=conditional.device, dtype=conditional.dtype).reshape(1, -1, 1, 1, 1)
     return unconditional + weights * (conditional - unconditional)
+
+
+def _check(*weights: float) -> None:
+    for weight in weights:
+        if not abs(weight) < float("inf"):
+            raise MareyError(f"A guidance of {weight} cannot be: a number such as 1.0 or 3.0 would do.")

@@ -9,7 +9,7 @@ sqrt(1 + sigma^2), since lambda * c_out^2 = 1; nothing in that form grows as 1 /
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,6 +59,30 @@ def denoise(network: Network, x: Tensor, sigma: Tensor | float) -> Tensor:
     scale = Scalings(*(value.to(device=x.device, dtype=x.dtype) for value in scalings(given)))
     predicted = network(_like(scale.c_in, x) * x, scale.c_noise)
     return _like(scale.c_skip, x) * x + _like(scale.c_out, x) * predicted
+
+
+def denoise_discrete(
+    network: Network, x: Tensor, sigma: Tensor | float, table: Tensor, prediction: Literal["epsilon", "v"]
+) -> Tensor:
+    """D(x, sigma) of a network that was trained at discrete timesteps, such as Stable Diffusion 2.1 (arXiv 2206.00364,
+    table 1 and appendix C.3.2, its iDDPM column; v: arXiv 2202.00512, appendix D).
+
+    Args:
+        network: F: (c_in * x, timestep (B,) as a whole number in float) -> the noise, or v.
+        x: (B, ...) unscaled, data plus sigma times noise.
+        sigma: > 0, a number or (B,).
+        table: (count,) rising: the level of each timestep, as of `schedules.sigmas_of`. The network is told the one
+            that is nearest in ln(sigma).
+        prediction: what the network gives.
+    """
+    given = torch.as_tensor(sigma, dtype=torch.float64, device="cpu").expand(len(x))
+    timestep = (given.log()[:, None] - table.to(torch.float64).log()[None]).abs().argmin(dim=1)
+    c_skip, c_out, c_in, _ = scalings(given)
+    if prediction == "epsilon":
+        c_skip, c_out = torch.ones_like(given), -given
+    c_skip, c_out, c_in = (value.to(device=x.device, dtype=x.dtype) for value in (c_skip, c_out, c_in))
+    predicted = network(_like(c_in, x) * x, timestep.to(device=x.device, dtype=x.dtype))
+    return _like(c_skip, x) * x + _like(c_out, x) * predicted
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:

@@ -138,6 +138,7 @@ def _animated(
         guidance=settings.guidance,
         noise_aug=settings.noise_aug,
         solver=settings.solver,
+        schedule=settings.schedule,
         sigma_min=settings.sigma_min,
         sigma_max=settings.sigma_max,
         batch=len(stills),

@@ -1,6 +1,6 @@
 """A model that is open: stills in, videos out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,8 +13,9 @@ from torch import Tensor
 from marey.diffusion import guidance as guiding
 from marey.diffusion.noise import normal, seeded
 from marey.diffusion.precondition import denoise
-from marey.diffusion.schedules import karras
-from marey.diffusion.solvers import Solver, solver_named
+from marey.diffusion.schedules import schedule_named
+from marey.diffusion.solvers import Solver
+from marey.diffusion.stochastic import Draw, solver_named
 from marey.errors import MareyError
 from marey.generate.device import pick, pick_dtype
 from marey.generate.still import still_pixels
@@ -51,7 +52,7 @@ class _Plan:
     """Guidance of each frame, (T,)."""
     sigmas: Tensor
     noise_aug: float
-    solver: Solver
+    solver: Callable[[Draw], Solver]
 
     @property
     def guided(self) -> bool:
@@ -120,6 +121,7 @@ class Model:
         guidance: Guidance | None = None,
         noise_aug: float | None = None,
         solver: str | None = None,
+        schedule: str = "karras",
         size: tuple[int, int] | None = None,
         noise: Tensor | None = None,
         output: Literal["video", "latents"] = "video",
@@ -138,7 +140,9 @@ class Model:
             guidance: how far to go from the unconditional prediction: one weight, or those of the first and last frame.
             noise_aug: strength of the noise on the still (of pixels in -1..1) before it is a condition; more frees the
                 motion.
-            solver: euler or heun; heun calls the network twice a step.
+            solver: one of `diffusion.solvers.SOLVERS` or `diffusion.stochastic.STOCHASTIC`, such as euler, dpmpp_2m,
+                unipc or euler_ancestral; heun and edm call the network twice a step, the others once.
+            schedule: of the noise levels: karras or ays.
             size: (height, width) in pixels, multiples of the autoencoder's factor; best near those of training.
             noise: (1, T, C, h, w) unit normal, instead of the seed's.
             output: "video", or "latents": (1, T, C, h, w) float32 as the UNet knows them, undecoded.
@@ -147,7 +151,7 @@ class Model:
         Raises:
             MareyError: a still, size, number or noise that will not do.
         """
-        plan = self._plan(frames, steps, guidance, noise_aug, solver, size)
+        plan = self._plan(frames, steps, guidance, noise_aug, solver, schedule, size)
         if output not in ("video", "latents"):
             raise MareyError(f"There is no output {output!r}: 'video' or 'latents' would do.")
         rate = self._fps(fps)
@@ -172,6 +176,7 @@ class Model:
         guidance: Guidance | None = None,
         noise_aug: float | None = None,
         solver: str | None = None,
+        schedule: str = "karras",
         sigma_min: float | None = None,
         sigma_max: float | None = None,
         batch: int = 8,
@@ -184,7 +189,7 @@ class Model:
             stills: uint8 (N, H, W, 3), H and W multiples of the autoencoder's factor: taken as they are.
             seeds: N of them.
             fps, motion: one for all, or N.
-            frames, steps, guidance, noise_aug, solver: as of `animate`.
+            frames, steps, guidance, noise_aug, solver, schedule: as of `animate`.
             sigma_min, sigma_max: the ends of the noise schedule.
             batch: how many at a time: memory against speed, nothing else.
             progress: told of each step of each batch.
@@ -205,7 +210,7 @@ class Model:
         if batch < 1:
             raise MareyError(f"The batch is {batch}: 1 or more would do.")
         height, width = stills.shape[1:3]
-        plan = self._plan(frames, steps, guidance, noise_aug, solver, (height, width), sigma_min, sigma_max)
+        plan = self._plan(frames, steps, guidance, noise_aug, solver, schedule, (height, width), sigma_min, sigma_max)
         rates = [self._fps(value) for value in _each(fps, count, "fps")]
         motions = [self._motion(value) for value in _each(motion, count, "motion")]
         videos = np.empty((count, plan.frames, height, width, 3), np.uint8)
@@ -243,6 +248,7 @@ class Model:
         guidance: Guidance | None,
         noise_aug: float | None,
         solver: str | None,
+        schedule: str,
         size: tuple[int, int] | None,
         sigma_min: float | None = None,
         sigma_max: float | None = None,
@@ -268,7 +274,8 @@ class Model:
             height=height,
             width=width,
             weights=guiding.linear(low, high, frames),
-            sigmas=karras(
+            sigmas=schedule_named(
+                schedule,
                 info.steps if steps is None else steps,
                 info.sigma_min if sigma_min is None else sigma_min,
                 info.sigma_max if sigma_max is None else sigma_max,
@@ -343,7 +350,8 @@ class Model:
         # In float32 whatever the network's precision: steps at high noise are differences of large numbers.
         wide = torch.float64 if self.dtype == torch.float64 else torch.float32
         start = float((1.0 + plan.sigmas[0].square()).sqrt())
-        return plan.solver(
+        solve = plan.solver(lambda: normal(generators, shape).to(self.device, wide))
+        return solve(
             lambda x, sigma: denoise(network, x, sigma),
             noise.to(self.device, wide) * start,
             plan.sigmas,
