@@ -389,6 +389,31 @@ class Generate(Section):
     batch: int = Field(8, ge=1)
 
 
+class Script(Section):
+    """A network as TorchScript, read only if it is the file that is meant."""
+
+    file: str
+    sha256: str = Field(min_length=64, max_length=64)
+
+
+class Judges(Section):
+    """Networks of your own for metrics, as files and folders. None is ever downloaded."""
+
+    clip: str | None = None
+    """Folder of a CLIP or SigLIP, as transformers saves it."""
+    dino: str | None = None
+    """Folder of a DINO or another vision transformer, as transformers saves it."""
+    lpips_trunk: str | None = None
+    """torchvision's AlexNet (alexnet-owt-7be5be79.pth)."""
+    lpips_heads: str | None = None
+    """LPIPS's weights/v0.1/alex.pth."""
+    looks_head: str | None = None
+    """LAION's aesthetic head, for the CLIP that is given."""
+    looks_head_sha256: str | None = None
+    scripts: dict[str, Script] = {}
+    """raft, amt, musiq, dreamsim: see docs/evaluate.md."""
+
+
 class Evaluate(Section):
     """Generated videos against the true continuation."""
 
@@ -397,6 +422,7 @@ class Evaluate(Section):
     frechet_least: int = Field(64, ge=2)
     """No Frechet distance under this many videos."""
     frechet_dims: int = Field(16, ge=1, le=16)
+    models: Judges = Judges()
 
 
 class Report(Section):

@@ -1,0 +1,45 @@
+"""The metrics of single videos, each one class. A new one is a class in a file here, and its name in `MEASURES`."""
+
+from marey.evaluate.dimensions import change, flows, likeness, looks, pixels, vbench
+from marey.evaluate.measure import Measure
+
+MEASURES: tuple[type[Measure], ...] = (
+    pixels.Psnr,
+    pixels.Ssim,
+    pixels.Perceptual,
+    pixels.Lpips,
+    pixels.PsnrOfVideo,
+    pixels.SsimValid,
+    pixels.SsimReflect,
+    pixels.SsimZero,
+    pixels.SsimSkimage,
+    change.Difference,
+    flows.FlowError,
+    flows.MotionError,
+    flows.Motion,
+    flows.CameraMotion,
+    flows.ObjectMotion,
+    flows.CameraMatch,
+    flows.DynamicDegree,
+    likeness.Consistency,
+    likeness.BorderConsistency,
+    likeness.Identity,
+    likeness.ClipImage,
+    change.Flicker,
+    change.Smoothness,
+    flows.WarpError,
+    looks.CleanLooks,
+    looks.Clarity,
+    likeness.ImageText,
+    likeness.Clipsim,
+    vbench.SubjectConsistency,
+    vbench.BackgroundConsistency,
+    vbench.TemporalFlickering,
+    vbench.MotionSmoothness,
+    vbench.DynamicDegreeByRaft,
+    vbench.AestheticQuality,
+    vbench.ImagingQuality,
+    vbench.I2vSubject,
+    vbench.I2vBackground,
+)
+"""In the order in which they are shown."""
