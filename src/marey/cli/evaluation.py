@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from marey.cli.app import Json, Overrides, RecipeName, RunName, app, progress_shown, run_folder, say, settings_of
+from marey.errors import MareyError
 
 
 class VideosFirst(TyperGroup):
@@ -26,21 +27,41 @@ app.add_typer(evaluations, name="evaluate")
 
 @evaluations.command("videos")
 def evaluate(
-    what: Annotated[Path, typer.Argument(help="A library, or a folder of generated videos.")],
+    what: Annotated[Path, typer.Argument(help="A library; or generated videos: a folder, a list of paths, or one.")],
     overrides: Overrides = None,
-    against: Annotated[Path | None, typer.Option(help="A folder of true videos, paired by name.")] = None,
+    against: Annotated[Path | None, typer.Option(help="True videos, paired by name.")] = None,
+    metrics: Annotated[
+        list[str] | None, typer.Option(help="Names or families, with commas between; see `metrics`.")
+    ] = None,
+    texts: Annotated[Path | None, typer.Option(help="A .json or .csv of name and text.")] = None,
+    given: Annotated[int | None, typer.Option(help="So many first frames are not scored.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Score a frozen still and a loop too.")] = True,
+    out: Annotated[Path | None, typer.Option(help="A folder to keep the record in, and to go on from.")] = None,
+    shard: Annotated[str, typer.Option(help="Only a part of the videos, such as 0/4.")] = "",
     recipe: RecipeName = "tiny",
     run: RunName = "tiny",
     selection: Annotated[str, typer.Option(help="A selection's name; the recipe's own otherwise.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Generated videos against the true continuation, with intervals and baselines."""
+    """Generated videos against the true ones, with intervals and baselines."""
     settings = settings_of(recipe, overrides)
     with progress_shown() as progress:
-        if against is not None:
+        if against is not None or (what.exists() and not (what / "library.db").exists()):
             from marey.evaluate import evaluate_folders
 
-            result = evaluate_folders(what, against, settings.evaluate, seed=settings.seed, progress=progress)
+            result = evaluate_folders(
+                what,
+                against,
+                settings.evaluate,
+                metrics=[word.strip() for group in metrics or [] for word in group.split(",") if word.strip()],
+                texts=texts,
+                given=given,
+                baselines=baselines,
+                out=out,
+                shard=_shard(shard),
+                seed=settings.seed,
+                progress=progress,
+            )
         else:
             from marey.catalog import Library
             from marey.evaluate import evaluate as work
@@ -56,3 +77,37 @@ def evaluate(
                     progress=progress,
                 )
     say(result, as_json, str(result))
+
+
+@evaluations.command("metrics")
+def metrics_list(overrides: Overrides = None, recipe: RecipeName = "tiny", as_json: Json = False) -> None:
+    """All metrics of single videos: what each is, what it needs, and whether that is here."""
+    from marey.evaluate.metrics import METRICS
+    from marey.evaluate.models import Models
+
+    models = Models(settings_of(recipe, overrides).evaluate.models)
+    rows = []
+    for metric in METRICS.values():
+        lacking = next(filter(None, (models.lacking(name) for name in metric.models)), "")
+        rows.append(
+            {
+                "name": metric.name,
+                "id": metric.id,
+                "family": metric.family,
+                "better": metric.better,
+                "needs": list(metric.needs),
+                "lacking": lacking,
+                "says": metric.says,
+            }
+        )
+    lines = [f"{row['name']:<28} {row['id']:<40} {row['family']:<12} {row['lacking'] or 'here'}" for row in rows]
+    say(rows, as_json, "\n".join(lines))
+
+
+def _shard(word: str) -> tuple[int, int]:
+    if not word:
+        return 0, 1
+    this, slash, count = word.partition("/")
+    if not (slash and this.isdecimal() and count.isdecimal() and int(this) < int(count)):
+        raise MareyError(f"--shard is {word!r}: THIS/COUNT would do, such as 0/4.")
+    return int(this), int(count)

@@ -5,7 +5,7 @@ from marey.evaluate.evaluate import evaluate
 from marey.evaluate.folders import evaluate_folders
 from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife, wilson
 from marey.evaluate.moments import MomentState, frechet
-from marey.evaluate.record import Difference, Evaluation, Row
+from marey.evaluate.record import Difference, Evaluation, Record, Row, ranked
 from marey.evaluate.reservoir import FeatureSet, Reservoir
 from marey.evaluate.shots import ClipScore, Detection, clip_score, detection, point_detection
 
@@ -20,6 +20,7 @@ __all__ = [
     "Found",
     "Interval",
     "MomentState",
+    "Record",
     "Reservoir",
     "Row",
     "clip_score",
@@ -30,5 +31,6 @@ __all__ = [
     "frechet",
     "group_jackknife",
     "point_detection",
+    "ranked",
     "wilson",
 ]

@@ -1,6 +1,7 @@
 """What a model must beat to have learned anything, and what it cannot beat.
 
 - `frozen`: the given still, held. Most metrics of videos love it.
+- `loop`: the true first frames, played to and fro: it moves and stays like itself, and nothing new ever comes.
 - `frozen_autoencoder`: the still as the autoencoder gives it back, held: it pays what the model pays for its latents,
   so that the difference to it is what the model itself adds.
 - `drift`: the given still, slid at one constant velocity, that of the average motion in the training windows: a camera
@@ -24,6 +25,17 @@ Video = npt.NDArray[np.uint8]
 def frozen(still: Picture, frames: int) -> Video:
     """The still `(H, W, 3)`, `frames` times: `(frames, H, W, 3)`."""
     return np.repeat(still[None], frames, axis=0)
+
+
+LOOP = 8
+"""So many true frames are played to and fro."""
+
+
+def loop_place(n: int, frames: int = LOOP) -> int:
+    """Which of `frames` frames stands at place `n` when they are played to and fro: 0 1 2 1 0 1 ... for three."""
+    turn = max(1, 2 * (frames - 1))
+    place = n % turn
+    return min(place, turn - place)
 
 
 def drift(still: Picture, frames: int, velocity: tuple[float, float], fps: float) -> Video:

@@ -67,7 +67,7 @@ def evaluate(
     shown = {method: shown[method] for method in METHODS if method in shown}
     per_window = []
     for n, window in enumerate(follow(windows, progress, "scoring videos", len(windows))):
-        values = {method: scores(video[n], truth[n]) for method, video in shown.items()}
+        values: dict[str, dict[str, float]] = {method: scores(video[n], truth[n]) for method, video in shown.items()}
         values["truth"] = {"motion": mean_motion(truth[n])}
         per_window.append(
             {

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 LEAST_GROUPS = 5
 """With fewer groups there is nothing to resample: 5 give 126 different resamples, 3 give 10."""
+_CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,13 @@ def cluster_bootstrap(
     units = int(index.max()) + 1
     sums = np.bincount(index, weights=numbers, minlength=units)
     sizes = np.bincount(index, minlength=units)
-    drawn = np.random.default_rng(seed).multinomial(
-        units, np.full(units, 1 / units), size=resamples
-    )  # (resamples, units)
-    means = (drawn @ sums) / (drawn @ sizes)
+    rng, share = np.random.default_rng(seed), np.full(units, 1 / units)
+    means = np.empty(resamples)
+    # A few resamples at a time: of many groups all of them at once would need more memory than the videos.
+    at_once = max(1, _CELLS // units)
+    for start in range(0, resamples, at_once):
+        drawn = rng.multinomial(units, share, size=min(at_once, resamples - start))  # (at_once, units)
+        means[start : start + len(drawn)] = (drawn @ sums) / (drawn @ sizes)
     tail = _tail(confidence, units)
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(value, float(low), float(high), len(numbers), count, method, note)

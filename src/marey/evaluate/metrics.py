@@ -75,9 +75,7 @@ def scores(video: npt.NDArray[np.uint8], truth: npt.NDArray[np.uint8], *, given:
 class Scorer:
     """Takes a video, and its truth where there is one, frame by frame, and holds only the last pair and the first."""
 
-    def __init__(
-        self, names: Sequence[str] = CONTINUATION, subject: Subject | None = None, *, given: int = 1
-    ) -> None:
+    def __init__(self, names: Sequence[str] = CONTINUATION, subject: Subject | None = None, *, given: int = 1) -> None:
         if given < 0:
             raise ValueError(f"given is {given}: 0 or more would do.")
         subject = subject or Subject(Models())

@@ -33,9 +33,7 @@ def small_luma(picture: Picture) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def flow_of(
-    a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], height: int, width: int
-) -> npt.NDArray[np.float32]:
+def flow_of(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.float32]:
     """The flow between two of `small_luma`, in pixels of pictures of `height` by `width`."""
     rows, columns = a.shape
     if np.array_equal(a, b):  # Farneback's rounding alone would leave some thousandths of a pixel

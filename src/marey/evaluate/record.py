@@ -7,7 +7,7 @@ be compared.
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,7 @@ FORMAT = 1
 METHODS = {
     "model": "Model",
     "frozen": "Frozen still",
+    "loop": "Loop of the first frames",
     "frozen_autoencoder": "Frozen, via autoencoder",
     "drift": "Constant drift",
     "autoencoder": "Autoencoder (ceiling)",
@@ -74,6 +75,54 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Record:
+    """One number with all that it depends on. Two may be ranked where `kind` is the same."""
+
+    metric: str
+    id: str
+    """Of the metric's variant."""
+    protocol: str
+    backbone: str
+    """The sha256 of the network's weights; empty where there is none."""
+    data: str
+    """Hash of the true videos, or, where there are none, of those that were judged."""
+    subset: str
+    method: str
+    n: int
+    groups: int
+    value: float
+    low: float | None
+    high: float | None
+    unit: str
+    better: str
+    versions: dict[str, str]
+
+    @property
+    def kind(self) -> tuple[str, str, str, str, str, int]:
+        """Metric id, protocol, backbone, data, subset and n: numbers of one kind may be ranked."""
+        return self.id, self.protocol, self.backbone, self.data, self.subset, self.n
+
+
+def ranked(records: Sequence[Record]) -> list[Record]:
+    """Best first.
+
+    Raises:
+        MareyError: they are not of one kind, or none is better or worse by its number; ranking them would mean nothing.
+    """
+    for record in records[1:]:
+        for what in ("id", "protocol", "backbone", "data", "subset", "n"):
+            here, there = getattr(records[0], what), getattr(record, what)
+            if here != there:
+                raise MareyError(
+                    f"{records[0].method} and {record.method} cannot be ranked by {record.metric}: {what} is {here!r} "
+                    f"of one and {there!r} of the other."
+                )
+    if records and records[0].better not in ("higher", "lower"):
+        raise MareyError(f"{records[0].metric} ranks nothing: it is to be {records[0].better}.")
+    return sorted(records, key=lambda one: one.value, reverse=bool(records) and records[0].better == "higher")
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All that one evaluation found."""
 
@@ -93,6 +142,36 @@ class Evaluation:
     data: str
     """Hash of the videos that were compared."""
     versions: dict[str, str] = field(default_factory=lambda: versions())
+    truth: str = ""
+    """Hash of the true videos alone: two models are compared on the same ones."""
+    failed: list[dict[str, str]] = field(default_factory=list)
+    """Videos that could not be scored: id, status and reason."""
+    backbones: dict[str, str] = field(default_factory=dict)
+    """The sha256 of the network's weights, by the name of the metric that it is in."""
+
+    def records(self) -> list["Record"]:
+        """Each number by itself, with all that says what it is."""
+        protocol = f"{self.protocol['id']} given={self.protocol.get('given', 0)}"
+        return [
+            Record(
+                row.metric,
+                row.id,
+                protocol,
+                self.backbones.get(row.metric, ""),
+                self.truth or self.data,
+                row.subset,
+                row.method,
+                row.n,
+                row.groups,
+                row.value if row.corrected is None else row.corrected,
+                row.low,
+                row.high,
+                row.unit,
+                row.better,
+                dict(self.versions),
+            )
+            for row in self.rows
+        ]
 
     def row(self, method: str, metric: str, subset: str = "all") -> Row | None:
         """The row of a method and metric, if there is one."""
@@ -138,6 +217,7 @@ class Evaluation:
                     f"  {gap.method} - {gap.against}: {gap.metric:<16} {_with_interval(gap):<34} {gap.verdict}"
                 )
         lines += [f"  no {gap['metric']} ({gap['subset']}): {gap['reason']}" for gap in self.absent]
+        lines += [f"  {one['id']} {one['status']}: {one['reason']}" for one in self.failed]
         return "\n".join(lines + [f"  {note}" for note in self.notes])
 
 

@@ -13,10 +13,10 @@ from marey.evaluate.features import Projection
 from marey.evaluate.intervals import cluster_bootstrap, group_jackknife
 from marey.evaluate.metrics import METRICS
 from marey.evaluate.moments import MomentState, frechet
-from marey.evaluate.record import Difference, Row, made_row, verdict
+from marey.evaluate.record import METHODS, Difference, Row, made_row, verdict
 from marey.recipe import Evaluate as Settings
 
-BASELINES = ("frozen", "frozen_autoencoder", "drift")
+BASELINES = ("frozen", "loop", "frozen_autoencoder", "drift")
 
 
 def summarise(
@@ -25,7 +25,8 @@ def summarise(
     """Rows and paired differences with intervals, for all windows and for real and made footage apart.
 
     Args:
-        per_window: each with group, real and values (method to metric to number).
+        per_window: each with group, real and values (method to metric to number). Not every window need have every
+            method and metric: a row is of those that have it, and a difference of those that have both.
     """
     rows: list[Row] = []
     differences: list[Difference] = []
@@ -34,30 +35,37 @@ def summarise(
         if not members:
             absent.append({"subset": subset, "metric": "all", "reason": "no held-out window is of this kind"})
             continue
-        groups = [window["group"] for window in members]
-        interval = partial(
-            cluster_bootstrap,
-            groups=groups,
-            confidence=settings.confidence,
-            resamples=settings.resamples,
-            seed=seed,
-        )
+        interval = partial(cluster_bootstrap, confidence=settings.confidence, resamples=settings.resamples, seed=seed)
+        groups = np.array([str(window["group"]) for window in members], dtype=object)
         columns: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
-        for method in members[0]["values"]:
-            for name in members[0]["values"][method]:
-                columns[method, name] = np.array([window["values"][method][name] for window in members])
-                found = interval(columns[method, name])
-                rows.append(made_row(subset, method, asdict(METRICS[name]), found))
+        for method in METHODS:
+            for name in METRICS:
+                column = np.array([window["values"].get(method, {}).get(name, np.nan) for window in members], float)
+                there = np.isfinite(column)
+                if there.any():
+                    columns[method, name] = column
+                    found = interval(column[there], groups[there].tolist())
+                    rows.append(made_row(subset, method, described(name), found))
         for against in BASELINES:
             for name, metric in METRICS.items():
-                if metric.better == "near truth" or (against, name) not in columns:
+                if metric.better == "near truth" or not {("model", name), (against, name)} <= columns.keys():
                     continue
-                found = interval(columns["model", name] - columns[against, name])
-                row = asdict(made_row(subset, "model", asdict(metric), found))
+                gap = columns["model", name] - columns[against, name]
+                there = np.isfinite(gap)
+                if not there.any():
+                    continue
+                found = interval(gap[there], groups[there].tolist())
+                row = asdict(made_row(subset, "model", described(name), found))
                 for key in ("better", "corrected"):
                     del row[key]
                 differences.append(Difference(**row, against=against, verdict=verdict(found, metric.better)))
     return rows, differences, absent
+
+
+def described(name: str) -> dict[str, str]:
+    """What a row says of its metric."""
+    metric = METRICS[name]
+    return {"name": name, "id": metric.id, "unit": metric.unit, "better": metric.better}
 
 
 def distances(

