@@ -43,6 +43,9 @@ def section(classes: dict[str, ast.ClassDef], name: str, path: str) -> list[str]
             )
             continue
         said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+        optional = kind.removesuffix(" | None")
+        if optional in classes:  # a section that is there only where it is named
+            inner += section(classes, optional, f"{path}.{key}" if path else key)
         rows.append(
             f"| `{key}` | {kind.replace('|', 'or')} | `{default(node.value)}` | {' '.join(str(said).split())} |\n"
         )

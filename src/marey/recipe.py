@@ -39,11 +39,28 @@ class Section(BaseModel):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
 
 
+class World(Section):
+    """Clips of a world that Marey makes itself, for training without files."""
+
+    name: Literal["jules", "shapes"] = "jules"
+    """The platform game, or plain figures in one motion each."""
+    clips: int = Field(1000, ge=1)
+    seconds: float = Field(3.2, gt=0, le=60)
+    """How long each is: at 30 frames a second the game, at 25 the figures."""
+    size: int = Field(64, ge=32, le=512, multiple_of=8)
+    """Height and width in pixels."""
+    seed: int = Field(7, ge=0)
+    only: str | None = None
+    """Of the game one policy, of the figures one motion. None: they take turns."""
+
+
 class Footage(Section):
     """Where the footage lies, and how much of it is read."""
 
     folder: str | None = None
     """The folder of footage, searched with all below it. None: the sample footage is fetched and used."""
+    world: World | None = None
+    """Clips that are drawn as they are needed, instead of a folder."""
     budget_seconds: float | None = Field(None, gt=0)
     """Read at most this many seconds of video in all, chosen by content hash so that the choice is stable. None:
     everything."""

@@ -24,6 +24,7 @@ from marey.recipe import Export, Generate, Recipe
 
 if TYPE_CHECKING:
     from marey.generate.generate import Generated
+    from marey.worlds.source import Source
 
 STEPS = ("samples", "curate", "select", "encode", "train", "generate", "evaluate", "report")
 
@@ -47,6 +48,7 @@ def run(recipe: Recipe, library: Path, *, name: str = "tiny", progress: Progress
     """
     library = Path(library).expanduser().resolve()
     folder = library / "runs" / name
+    world = world_of(recipe)
     if recipe.footage.folder is None:
         footage = library.parent / "footage" if library.name == "library" else library / "footage"
     else:
@@ -55,7 +57,7 @@ def run(recipe: Recipe, library: Path, *, name: str = "tiny", progress: Progress
             raise MareyError(f"footage.folder is {str(footage)!r}, which is not there: a folder of footage would do.")
     steps = _Steps(folder, progress)
 
-    if recipe.footage.folder is None:
+    if recipe.footage.folder is None and world is None:
         steps.do(
             "samples", str(recipe.seed), lambda: samples(footage, seed=recipe.seed, progress=progress), _made(footage)
         )
@@ -67,7 +69,7 @@ def run(recipe: Recipe, library: Path, *, name: str = "tiny", progress: Progress
         "curate",
         None,
         lambda: curate(
-            footage,
+            footage if world is None else world,
             library,
             footage_settings=recipe.footage,
             settings=recipe.curate,
@@ -80,6 +82,22 @@ def run(recipe: Recipe, library: Path, *, name: str = "tiny", progress: Progress
         steps.key(_digest(store))
         _select_to_report(recipe, store, folder, steps, progress)
     return Road(str(library), str(folder), str(folder / "report" / "index.html"), steps.ended)
+
+
+def world_of(recipe: Recipe) -> "Source | None":
+    """The world whose clips are the recipe's footage, if it names one.
+
+    Raises:
+        MareyError: it names a folder too, or a policy or motion that there is not.
+    """
+    from marey.worlds.source import Source
+
+    said = recipe.footage.world
+    if said is None:
+        return None
+    if recipe.footage.folder is not None:
+        raise MareyError("The recipe has both footage.folder and footage.world: one of them would do.")
+    return Source(said.name, said.clips, said.seconds, said.size, said.seed, said.only)
 
 
 def samples(out: Path, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
@@ -184,6 +202,7 @@ def _select_to_report(recipe: Recipe, store: Library, folder: Path, steps: "_Ste
     from marey.evaluate import evaluate
     from marey.report import report
     from marey.train import encode, train
+    from marey.worlds.source import drawn
 
     name = recipe.select.name
 
@@ -200,7 +219,14 @@ def _select_to_report(recipe: Recipe, store: Library, folder: Path, steps: "_Ste
         "encode",
         recipe.encode.fingerprint() + str(recipe.seed),
         lambda: encode(
-            store, recipe.encode, name, seed=recipe.seed, run_folder=folder, device=recipe.device, progress=progress
+            store,
+            recipe.encode,
+            name,
+            seed=recipe.seed,
+            run_folder=folder,
+            device=recipe.device,
+            progress=progress,
+            drawn=drawn,
         ),
     )
     steps.do(

@@ -27,7 +27,9 @@ def samples(
 
 @app.command()
 def curate(
-    footage: Annotated[Path, typer.Argument(help="A folder of videos and photographs.")],
+    footage: Annotated[
+        Path, typer.Argument(help="A folder of videos and photographs; or 'world': the recipe's [footage.world].")
+    ],
     out: Annotated[Path, typer.Option(help="The library's folder.")] = Path("library"),
     recipe: RecipeName = "",
     workers: Annotated[int | None, typer.Option(help="Guarded processes that read; 0: this one.")] = None,
@@ -37,11 +39,13 @@ def curate(
 ) -> None:
     """Footage to clips with signals and captions, from one decode a source."""
     from marey.curate import curate as work
+    from marey.run import world_of
 
     settings = settings_of(recipe, overrides)
+    world = world_of(settings) if str(footage) == "world" else None
     with progress_shown(out / "log.txt") as progress:
         summary = work(
-            footage,
+            footage if world is None else world,
             out,
             footage_settings=settings.footage,
             settings=settings.curate,

@@ -36,6 +36,7 @@ def encode(
     """The selected clips to windows and latents, once; trains the autoencoder if it is not there."""
     from marey.catalog import Library
     from marey.train import encode as work
+    from marey.worlds.source import drawn
 
     settings = settings_of(recipe, [*(overrides or []), *precision_of(dtype, "encode.autoencoder")])
     folder = run_folder(library, run)
@@ -48,6 +49,7 @@ def encode(
             run_folder=folder,
             device=device,
             progress=progress,
+            drawn=drawn,
         )
     say(summary, as_json, str(summary))
 

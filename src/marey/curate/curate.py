@@ -21,6 +21,7 @@ from marey.curate.again import forgive, is_settled, passed_over
 from marey.curate.budget import within
 from marey.curate.captioners import captioners
 from marey.curate.captioning import tell, troubles
+from marey.curate.drawing import World
 from marey.curate.duplicates import group_duplicates
 from marey.curate.measures import MEASURES
 from marey.curate.measuring import measure_clips
@@ -39,7 +40,7 @@ from marey.signals.shotnet import weights
 
 
 def curate(
-    footage: str | Path,
+    footage: str | Path | World,
     out: str | Path,
     *,
     footage_settings: Footage | None = None,
@@ -48,7 +49,8 @@ def curate(
     retry: bool = False,
     progress: Progress = silent,
 ) -> Summary:
-    """Curate the folder `footage` into the library `out`, which is made if it is not there.
+    """Curate the folder `footage` into the library `out`, which is made if it is not there; or the clips of a world,
+    which are drawn and never become files.
 
     Every path ends in the catalog with a status and a reason; one that is broken costs itself alone.
 
@@ -61,9 +63,10 @@ def curate(
         MareyError: there is no such folder, no usable footage in it, no room on the disk, or another process writes to
         the library, or a second opinion on transitions is wanted and its extra is not installed.
     """
-    place, out = Path(footage).expanduser().absolute(), Path(out).expanduser().absolute()
+    out = Path(out).expanduser().absolute()
+    place = Path(footage).expanduser().absolute() if isinstance(footage, str | Path) else out
     budget, settings = footage_settings or Footage(), settings or Curate()
-    if not os.path.lexists(place):
+    if isinstance(footage, str | Path) and not os.path.lexists(place):
         raise MareyError(f"{place} is not there: a folder of footage would do.")
     given = resolve(settings.models)
     captioners(settings.captions)  # a model that is not there is told before hours of reading
@@ -72,11 +75,16 @@ def curate(
     with Library.open(out, create=True) as library:
         work = _Work(library, budget, settings, given, workers, progress)
         forgive(library, settings.file_timeout_seconds, everything=retry)
-        found = scan(place, leave=out)
-        work.probe(found)
-        settle(library, found, place, work.sidecars)
-        left_out = work.choose(found, place)
-        work.read()
+        found: list[Found] = []
+        left_out: dict[str, Any] = {}
+        if isinstance(footage, str | Path):
+            found = scan(place, leave=out)
+            work.probe(found)
+            settle(library, found, place, work.sidecars)
+            left_out = work.choose(found, place)
+            work.read()
+        else:
+            work.draw(footage)
         work.ask()
         work.cut()
         work.measure(of_captions=False)
@@ -202,6 +210,12 @@ class _Work:
         read = self._reader.read(self._chosen)
         self._tried |= read
         self.did["read"] = len(read)
+
+    def draw(self, world: World) -> None:
+        """The clips of a world that are not there yet."""
+        drawn = self._reader.draw(world)
+        self._tried |= drawn
+        self.did["read"] = len(drawn)
 
     def ask(self) -> None:
         """The second opinion on transitions, where it is wanted and not there. What gets none goes without, and the

@@ -15,6 +15,7 @@ from marey.catalog import Library, join_shards, new_shard, path_text, shard_name
 from marey.curate.again import entered, is_settled
 from marey.curate.asking import BYTES
 from marey.curate.budget import demand_room, needed_bytes
+from marey.curate.drawing import DrawStage, World, footage_id
 from marey.curate.pairs import BYTES_A_SECOND
 from marey.curate.read import REEL_SECONDS, DivideStage, ReadStage
 from marey.engine import Result, Stage, stage_key
@@ -122,6 +123,23 @@ class Reader:
         for result in self._run(stage, [item for item in wholes if item["id"] in again], "reading footage as a whole"):
             self._enter(result, chosen[result.id])
         return {item["id"] for item in wholes}
+
+    def draw(self, world: World) -> set[str]:
+        """Enter the clips of a world that are not there yet, without a file; returns which were drawn."""
+        items = [
+            {"id": footage_id(name), "name": name, "library": path_text(self._library.path)} for name in world.names()
+        ]
+        todo = {item["id"]: item["name"] for item in items if not self._was_read(item["id"], None)}
+        stage = DrawStage(world, self._threads, *self._kept)
+        for result in self._run(stage, [item for item in items if item["id"] in todo], "drawing footage"):
+            path = todo[result.id]
+            row = {"id": result.id, "kind": "video", "path": path, "status": "ok", "stage": "probe", "reason": ""}
+            known = {"path": path, "footage": result.id, "status": "ok", "stage": "probe", "reason": ""}
+            with self._library.transaction():
+                self._library.put("footage", [{**row, **result.out.get("row", {})}])
+                self._library.put("inputs", [known])
+                self._enter(result, None)
+        return set(todo)
 
     def read_seconds(self) -> dict[str, float | None]:
         """How much of each footage was read, in seconds; None: all of it."""

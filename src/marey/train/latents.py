@@ -13,7 +13,7 @@ from marey.network.autoencoder import Autoencoder
 from marey.progress import Progress, silent
 from marey.train.autoencoder import load_autoencoder, psnr, train_autoencoder
 from marey.train.batches import spread
-from marey.train.pixels import read_pixels, stacked, to_unit
+from marey.train.pixels import Drawn, read_pixels, stacked, to_unit
 from marey.train.windows import Window, encoded, fingerprint, plan
 
 VERSION = 1
@@ -69,6 +69,7 @@ def encode(
     run_folder: Path | None = None,
     device: str = "auto",
     progress: Progress = silent,
+    drawn: Drawn | None = None,
 ) -> EncodeSummary:
     """Windows of the selected clips to latents; what is there already is not made again.
 
@@ -78,13 +79,14 @@ def encode(
         seed: of the split, the autoencoder's first weights and its batches.
         run_folder: gets the autoencoder's curve in metrics.jsonl, and its checkpoints. None: runs/encode.
         device: auto, cpu, cuda, cuda:N or mps.
+        drawn: the frames of footage that lies in no file, as `marey.worlds.source.drawn` gives them.
 
     Raises:
         MareyError: no such selection, too little footage, or training diverged.
     """
     where = pick(device)
     planned = plan(library, settings.windows, selection, seed)
-    decoded = read_pixels(library, planned, settings.windows, progress)
+    decoded = read_pixels(library, planned, settings.windows, progress, drawn)
     windows = encoded(library, decoded.kind)
     run = Path(run_folder) if run_folder else library.path / "runs" / "encode"
     folder = train_autoencoder(library, decoded.kind, windows, settings.autoencoder, seed, run, where, progress)

@@ -4,7 +4,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,7 @@ from marey import recipe
 from marey.catalog import Library, text_path
 from marey.errors import MareyError
 from marey.media import Tally, frames_at, read_photo
+from marey.media.given import given
 from marey.media.pixels import centre, cover, resize
 from marey.progress import Progress, silent
 from marey.train.windows import Plan, Window, fingerprint
@@ -47,8 +48,17 @@ class Decoded:
     """Clips that could not be decoded, and why."""
 
 
-def read_pixels(library: Library, plan: Plan, settings: recipe.Windows, progress: Progress = silent) -> Decoded:
+Drawn = Callable[[str], tuple[Iterable[np.ndarray], int] | None]
+"""Of a footage that lies in no file, by its path: its frames, uint8 RGB (H, W, 3) each, and how many there are a
+second. None of one that does."""
+
+
+def read_pixels(
+    library: Library, plan: Plan, settings: recipe.Windows, progress: Progress = silent, drawn: Drawn | None = None
+) -> Decoded:
     """Decode what is missing of the plan's windows, clip by clip, each kept as soon as it is read.
+
+    What `drawn` has frames of is taken from there, and no file is opened.
 
     Windows that another plan has decoded already (under another split, say) are pointed at, not decoded again. A clip
     that cannot be decoded costs only itself; a later call tries it again.
@@ -70,7 +80,7 @@ def read_pixels(library: Library, plan: Plan, settings: recipe.Windows, progress
         if any(window.id not in there for window in windows):
             started = time.monotonic()
             try:
-                arrays = _decode(plan.paths[windows[0].footage], windows, tally)
+                arrays = _pixels(plan.paths[windows[0].footage], windows, tally, drawn)
             except (MareyError, OSError, ValueError) as error:
                 failed[clip] = str(error) or type(error).__name__
                 library.record(Read(clip, "failed", failed[clip], time.monotonic() - started), kind)
@@ -100,6 +110,17 @@ def to_bytes(pixels: torch.Tensor) -> np.ndarray:
     """(..., 3, H, W) in [-1, 1] to uint8 (..., H, W, 3); what lies outside is clipped."""
     scaled = pixels.detach().float().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(np.moveaxis(scaled.cpu().numpy(), -3, -1))
+
+
+def _pixels(path: str, windows: Sequence[Window], tally: Tally, drawn: Drawn | None) -> dict[str, np.ndarray]:
+    made = drawn(path) if drawn is not None else None
+    if made is None:
+        return _decode(path, windows, tally)
+    size, wanted = windows[0].size, {pts for window in windows for pts in window.pts}
+    found = {frame.pts: frame.rgb(size, crop=True) for frame in given(*made) if frame.pts in wanted}
+    if len(found) < len(wanted):
+        raise MareyError(f"{path} has no frame at the time {min(wanted - set(found))}.")
+    return {window.id: np.stack([found[pts] for pts in window.pts]) for window in windows}
 
 
 def _decode(path: str, windows: Sequence[Window], tally: Tally) -> dict[str, np.ndarray]:
