@@ -122,7 +122,7 @@ def generate(
 @app.command()
 def animate(
     picture: Annotated[Path, typer.Argument(help="The still.")],
-    model: Annotated[Path, typer.Option(help="A model's folder.")] = Path("library/models/tiny"),
+    model: Annotated[str, typer.Option(help="A model's folder, a single file, or a hub id.")] = "library/models/tiny",
     out: Annotated[Path | None, typer.Option(help="The video; beside the picture otherwise.")] = None,
     frames: Annotated[int | None, typer.Option(help="How many; as trained otherwise.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second; as trained otherwise.")] = None,
@@ -149,3 +149,16 @@ def animate(
         as_json,
         f"{out}: {count} frames of {width}x{height} at {float(video.fps):g} a second",
     )
+
+
+@app.command()
+def convert(
+    model: Annotated[str, typer.Argument(help="A model's folder, a .safetensors file of sgm's layout, or a hub id.")],
+    out: Annotated[Path, typer.Argument(help="NAME.safetensors for one file, any other name for a folder.")],
+    as_json: Json = False,
+) -> None:
+    """A model from diffusers' folder to one file (as ComfyUI reads it), or back."""
+    from marey.network.sources import convert as work
+
+    written = work(model, out)
+    say({"model": str(written)}, as_json, f"{written} is written")

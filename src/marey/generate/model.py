@@ -20,8 +20,9 @@ from marey.errors import MareyError
 from marey.generate.device import pick, pick_dtype
 from marey.generate.still import still_pixels
 from marey.media import write_video
-from marey.network.folder import ModelInfo, Parts, load_model
+from marey.network.folder import ModelInfo, Parts
 from marey.network.memory import keep_freed_memory
+from marey.network.sources import parts_of
 from marey.progress import Progress, silent
 
 Guidance = float | tuple[float, float]
@@ -82,11 +83,21 @@ class Model:
         parts.autoencoder.eval().requires_grad_(False)
 
     @classmethod
-    def open(cls, folder: str | Path, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto") -> Self:
-        """Open a model's folder: one that `marey train` made, or any Stable Video Diffusion folder of diffusers.
+    def open(
+        cls,
+        model: str | Path,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
+        *,
+        unet: str | Path | None = None,
+    ) -> Self:
+        """Open a model that `marey train` made, or any Stable Video Diffusion: as diffusers' folder, as one file of
+        sgm's layout, or from the hub.
 
         Args:
-            folder: the folder.
+            model: a folder, a .safetensors file, a hub id, or svd, svd-xt or svd-xt-1.1.
+            unet: a .safetensors file with other weights of the same UNet, in diffusers' names, such as
+                AnimateLCM-SVD-xt.safetensors (with solver="lcm" and 4 to 8 steps).
             device: auto, cpu, cuda, cuda:N or mps.
             dtype: auto, float32, bfloat16 or float16. Auto is float32, on CUDA the precision of the saved weights.
 
@@ -95,7 +106,7 @@ class Model:
         """
         where = pick(device)
         keep_freed_memory()
-        parts = load_model(folder)
+        parts = parts_of(model, unet=unet)
         return cls(parts, where, pick_dtype(dtype, where, parts.saved_dtype))
 
     @property

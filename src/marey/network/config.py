@@ -10,6 +10,8 @@ CLASS_NAME = "UNetSpatioTemporalConditionModel"
 GROUPS = 32
 """Groups of every group normalisation: diffusers fixes the number, so every width is a multiple of it."""
 
+_EPS_KEY = "resnet_eps"  # diffusers knows no such key of this class, and passes over it
+
 _DOWN = {True: "CrossAttnDownBlockSpatioTemporal", False: "DownBlockSpatioTemporal"}
 _UP = {True: "CrossAttnUpBlockSpatioTemporal", False: "UpBlockSpatioTemporal"}
 
@@ -43,6 +45,8 @@ class UNetConfig:
     """Frames of the clips that it was trained on; it runs on any number."""
     sample_size: int = 96
     """Latent height and width that it was trained on; it runs on any."""
+    eps: float | None = None
+    """Of the residual blocks' normalisations. None: those of diffusers, which differ by level; sgm's are all 1e-5."""
 
     def __post_init__(self) -> None:
         levels = len(self.channels)
@@ -119,6 +123,7 @@ class UNetConfig:
             "sample_size": self.sample_size,
             "transformer_layers_per_block": self.transformer_layers,
             "up_block_types": [_UP[attends] for attends in reversed(self.attends)],
+            **({} if self.eps is None else {_EPS_KEY: self.eps}),
         }
 
     @classmethod
@@ -168,4 +173,5 @@ class UNetConfig:
             out_channels=same("out_channels", 4),
             frames=same("num_frames", 25),
             sample_size=table.get("sample_size") or 96,
+            eps=table.get(_EPS_KEY),
         )

@@ -22,8 +22,7 @@ from marey.network.transformer import Embedding, SpatioTemporalTransformer, sinu
 
 __all__ = ["SpatioTemporalUNet", "UNetConfig", "fresh"]
 
-# Epsilons of the residual blocks' normalisations are those of diffusers, which differ by level; sgm has 1e-5
-# everywhere.
+# Epsilons of the residual blocks' normalisations in diffusers, which differ by level.
 _EPS_MID = 1e-5
 _EPS_DOWN = {True: 1e-6, False: 1e-5}  # by whether the level attends
 _EPS_UP = 1e-6
@@ -48,6 +47,7 @@ class Level(nn.Module):
     def __init__(self, config: UNetConfig, level: int, widths_in: list[int], eps: float, attends: bool) -> None:
         super().__init__()
         width = config.channels[level]
+        eps = eps if config.eps is None else config.eps
         self.resnets = nn.ModuleList(SpatioTemporalResBlock(w, width, config.emb, eps) for w in widths_in)
         self.attentions: nn.ModuleList | None = None
         if attends:
@@ -82,7 +82,8 @@ class Middle(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         width = config.channels[-1]
-        self.resnets = nn.ModuleList(SpatioTemporalResBlock(width, width, config.emb, _EPS_MID) for _ in range(2))
+        eps = _EPS_MID if config.eps is None else config.eps
+        self.resnets = nn.ModuleList(SpatioTemporalResBlock(width, width, config.emb, eps) for _ in range(2))
         self.attentions = nn.ModuleList([_transformer(config, len(config.channels) - 1)])
 
 

@@ -38,7 +38,11 @@ def read_weights(
     Raises:
         MareyError: no weights, only a pickle, a broken file, a key missing or too many, or a wrong shape.
     """
-    files = find_weights(folder, stem)
+    fill_weights(module, find_weights(folder, stem), dtype, prefix)
+
+
+def fill_weights(module: nn.Module, files: list[Path], dtype: torch.dtype | None = None, prefix: str = "") -> None:
+    """Fill a module from safetensors files that hold its state dict between them, strictly; as `read_weights`."""
     shapes = {key: (file, shape) for file in files for key, shape in _shapes(file).items()}
     wanted = module.state_dict()
     names = {key: prefix + key if prefix + key in shapes else key for key in wanted}
