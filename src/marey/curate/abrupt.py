@@ -51,54 +51,60 @@ def abrupt(features: Features) -> list[Candidate]:
 
 def _boundaries(features: Features, gap: int) -> np.ndarray:
     """How sure it is that a shot ends with frame i and another one begins with frame i + 1 + gap: 0..1, (K,)."""
-    last = np.arange(max(0, len(features) - 1 - gap))
-    if not len(last):
+    count = max(0, len(features) - 1 - gap)
+    if not count:
         return np.zeros(0)
-    first = last + 1 + gap
-    across = np.stack([_pairs(features.apart, last - i, first + j) for i in range(SIDE) for j in range(SIDE)])
-    steps = [_pairs(features.apart, last - i - 1, last - i) for i in range(SIDE)]
-    steps += [_pairs(features.apart, first + j, first + j + 1) for j in range(SIDE)]
-    within = np.concatenate([np.stack(steps), np.zeros((1, len(last)), np.float32)])
+    first = 1 + gap  # of the shot after, from the last frame of the one before
+    least = np.fmin.reduce([_pairs(features.apart, -i, first + j, count) for i in range(SIDE) for j in range(SIDE)])
+    before = [_pairs(features.apart, -i - 1, -i, count) for i in range(SIDE)]
+    after = [_pairs(features.apart, first + j, first + j + 1, count) for j in range(SIDE)]
+    within = np.stack([*before, *after, np.zeros(count, np.float32)])
     # A jitter within one side is not its usual pace: the median is.
-    pace = np.minimum(np.nanmax(within, axis=0), 3 * np.nanmedian(within, axis=0) + 0.02) * (1 + 0.5 * gap)
-    least = np.nanmin(across, axis=0)
+    pace = np.minimum(np.fmax.reduce(within), 3 * _median(within) + 0.02) * (1 + 0.5 * gap)
     contrast = least / (1.35 * pace + 0.012)
     sure = logistic(2.6 * np.log(np.maximum(contrast, 1e-6)) - 0.8) * logistic((least - LEAST_CHANGE) * 160)
     if gap == 0:
-        sure = np.maximum(sure, _details_break(features, last, first) * logistic((least - LEAST_CHANGE / 2) * 300))
-    sure = sure * logistic((SAME - _seen_again(features, last, first, gap)) * 40)
+        sure = np.maximum(sure, _details_break(features, count) * logistic((least - LEAST_CHANGE / 2) * 300))
+    sure = sure * logistic((SAME - _seen_again(features, gap, count)) * 40)
     return sure * logistic((sure - 0.7) * 20) if gap else sure
 
 
-def _details_break(features: Features, last: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """How sure it is that the details stay within either side: between two shots of like tones that tells more than
-    the distance."""
-    sides = []
-    for steps in (
-        [_pairs(features.alike, last - i - 1, last - i) for i in range(SIDE)],
-        [_pairs(features.alike, first + j, first + j + 1) for j in range(SIDE)],
-    ):
-        sides.append(np.nanmin(np.concatenate([np.stack(steps), np.ones((1, len(last)), np.float32)]), axis=0))
-    rich = np.minimum(features.energy[last], features.energy[first])
-    return logistic((np.minimum(*sides) - 0.7) * 20) * logistic((rich - RICH) * 0.5)
+def _median(rows: np.ndarray) -> np.ndarray:
+    """Of each column, without what is NaN."""
+    ordered, count = np.sort(rows, axis=0), (~np.isnan(rows)).sum(axis=0)
+    columns = np.arange(rows.shape[1])
+    return (ordered[(count - 1) // 2, columns] + ordered[count // 2, columns]) / 2
 
 
-def _seen_again(features: Features, last: np.ndarray, first: np.ndarray, gap: int) -> np.ndarray:
-    """The highest correlation of details between a frame up to `last` and one from `first` on, `MEMORY` apart at
-    most."""
-    best = np.full(len(last), -1.0, np.float32)
+def _details_break(features: Features, count: int) -> np.ndarray:
+    """How sure it is that the details stay within either side of the first `count` cuts: between two shots of like
+    tones that tells more than the distance."""
+    before = [_pairs(features.alike, -i - 1, -i, count) for i in range(SIDE)]
+    after = [_pairs(features.alike, j + 1, j + 2, count) for j in range(SIDE)]
+    steady = np.fmin.reduce([*before, *after, np.ones(count, np.float32)])
+    rich = np.minimum(features.energy[:count], features.energy[1 : count + 1])
+    return logistic((steady - 0.7) * 20) * logistic((rich - RICH) * 0.5)
+
+
+def _seen_again(features: Features, gap: int, count: int) -> np.ndarray:
+    """The highest correlation of details between a frame up to the last one before and one from the first one after on,
+    `MEMORY` apart at most."""
+    best = np.full(count, -1.0, np.float32)
     for i in range(MEMORY - gap):
         for j in range(MEMORY - gap - i):
-            best = np.fmax(best, _pairs(features.alike, last - i, first + j))
+            np.fmax(best, _pairs(features.alike, -i, 1 + gap + j, count), out=best)
     return best
 
 
-def _pairs(measure: Callable[[int], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """A measure of pairs of frames of one lag; of pairs that reach over the ends, NaN."""
-    values = measure(int(b[0] - a[0]))
-    out = np.full(len(a), np.nan, np.float32)
-    inside = (a >= 0) & (a < len(values))
-    out[inside] = values[a[inside]]
+def _pairs(measure: Callable[[int], np.ndarray], a: int, b: int, count: int) -> np.ndarray:
+    """A measure of frames n + a and n + b for each n of `count`; of pairs that reach over the ends, NaN."""
+    values = measure(b - a)
+    if a >= 0 and a + count <= len(values):
+        return values[a : a + count]
+    out = np.full(count, np.nan, np.float32)
+    low, high = max(0, -a), min(count, len(values) - a)
+    if high > low:
+        out[low:high] = values[low + a : high + a]
     return out
 
 

@@ -1,9 +1,10 @@
 """A place where one shot may end and the next begin, before the candidates are weighed against each other."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["cut", "dissolve", "fade", "wipe"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ Each candidate gets the same list of numbers, whatever found it, and `judge` wei
 correlations, so that a dark shot and a bright one, a flat one and a rich one count alike.
 """
 
+import math
+
 import numpy as np
 
 from marey.curate.candidate import Candidate
@@ -63,7 +65,7 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
     length, last = b - a, len(features) - 1
     side = min(SIDE, max(4, length))
     low, high = max(0, a - side), min(last, b + side)
-    inside = np.unique(np.linspace(a, b, min(length, 12) + 1).round().astype(int))
+    inside = np.rint(np.linspace(a, b, min(length, 12) + 1)).astype(int)
 
     details, energy = features.details, features.energy
     coarse = features.coarse.reshape(len(features), -1)
@@ -78,36 +80,34 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
 
     way = coarse[b] - coarse[a]
     contrast = float(np.linalg.norm(way)) / root
-    before = _drift(coarse[low : a + 1]) if a > low else np.nan
-    after = _drift(coarse[b : high + 1][::-1]) if high > b else np.nan
-    drift = float(np.nanmax([before, after, 0.0]))
+    before, after = _drift(coarse[low:a], coarse[a]), _drift(coarse[b + 1 : high + 1], coarse[b])
 
     thirds = coarse.shape[1] // 3
-    shape = _shape(coarse[:, :thirds], a, b)
-    shape_colour = _shape(coarse[:, thirds:], a, b)
+    # The highest correlation of the coarse picture of a frame up to `a` with that of one from `b` on: a change of light
+    # leaves it high.
+    shape, shape_colour = (
+        float((part[max(0, a - 3) : a + 1] @ part[b : b + 4].T).max()) for part in (features.shapes, features.hues)
+    )
 
-    steps_in = np.linalg.norm(np.diff(coarse[a : b + 1], axis=0), axis=1) / root
-    steps_before = np.linalg.norm(np.diff(coarse[low : a + 1], axis=0), axis=1) / root
-    steps_after = np.linalg.norm(np.diff(coarse[b : high + 1], axis=0), axis=1) / root
+    steps_before, steps_in, steps_after = features.steps[low:a], features.steps[a:b], features.steps[b:high]
     outside = max(_mean(steps_before), _mean(steps_after))
 
-    hold = np.einsum("ij,ij->i", details[low:high], details[low + 1 : high + 1])  # frame to frame
-    hold_before, hold_inside, hold_after = hold[: a - low], hold[a - low : b - low], hold[b - low :]
-    pairs = np.unique(np.linspace(a, b - 1, 2).round().astype(int))
-    moved_in = np.mean([features.alike_shifted(int(t), int(t) + 1) - hold[t - low] for t in pairs])
-    sides = [t for t in (a - 2, b + 1) if 0 <= t < last]
-    moved_out = np.mean([features.alike_shifted(t, t + 1) - float(details[t] @ details[t + 1]) for t in sides] or [0.0])
+    hold = features.alike(1)  # frame to frame
+    hold_before, hold_inside, hold_after = hold[low:a], hold[a:b], hold[b:high]
+    moved_in = _moved(features, {a, b - 1})
+    moved_out = _moved(features, {t for t in (a - 2, b + 1) if 0 <= t < last})
 
     middle = details[inside[1:-1]] if len(inside) > 2 else details[[a, b]]
     to_a, to_b = middle @ details[a], middle @ details[b]
-    mix = np.sqrt(np.maximum(to_a, 0) ** 2 + np.maximum(to_b, 0) ** 2)
+    mix = np.hypot(np.maximum(to_a, 0), np.maximum(to_b, 0))
     half = max(1, len(middle) // 2)
     order = float((to_a[:half] - to_a[-half:]).mean() + (to_b[-half:] - to_b[:half]).mean())
 
-    alpha = (coarse[inside] - coarse[a]) @ way / max(float(way @ way), 1e-9)
+    since = coarse[inside] - coarse[a]
+    alpha = since @ way / max(float(way @ way), 1e-9)
     even = (inside - a) / length
-    left = coarse[inside] - coarse[a] - alpha[:, None] * way
-    left_over = float(np.sqrt((left**2).mean(axis=1)).max()) / max(contrast, 1e-3)
+    left = since - alpha[:, None] * way
+    left_over = float(np.einsum("ij,ij->i", left, left).max()) ** 0.5 / root / max(contrast, 1e-3)
 
     e_a, e_b = (sorted(part.tolist())[len(part) // 2] for part in (energy[max(0, a - 2) : a + 1], energy[b : b + 3]))
     line = (1 - even) * e_a + even * e_b
@@ -115,7 +115,7 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
     depth = float(((line - energy[inside]) * law).sum() / max(float((law**2).sum()), 1e-6)) if length > 1 else 0.0
     astray = float(np.abs(line - depth * law - energy[inside]).mean()) / max((e_a + e_b) / 2, 1e-6)
     spread = features.spread
-    flattest = float(spread[a : b + 1].min()) / max(float(np.mean([spread[a], spread[b]])), 1.0)
+    flattest = float(spread[a : b + 1].min()) / max(float(spread[a] + spread[b]) / 2, 1.0)
 
     tone = features.tones
     colours = float(np.abs(tone[a] - tone[b]).sum()) / 2
@@ -123,28 +123,26 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
 
     blocks = coarse[:, :thirds]
     clear, back, changed, together = _blocks(blocks[a : b + 1])
-    window = features.coarse[inside, 0].reshape(len(inside), -1)
-    turns = np.diff(window, axis=0)
-    total = np.abs(turns).sum(axis=0)
-    net = np.abs(window[-1] - window[0])
-    monotone = float(net.sum() / max(float(total.sum()), 1e-6))
+    window = blocks[inside]
+    net, total = float(np.abs(window[-1] - window[0]).sum()), float(np.abs(window[1:] - window[:-1]).sum())
 
-    least = float(np.min(np.linalg.norm(coarse[max(0, a - 2) : a + 1, None] - coarse[None, b : b + 3], axis=2))) / root
+    apart = (coarse[max(0, a - 2) : a + 1, None] - coarse[None, b : b + 3]).reshape(-1, coarse.shape[1])
+    least = float(np.einsum("ij,ij->i", apart, apart).min()) ** 0.5 / root
     pace = max(float(np.max(steps_before[-4:], initial=0)), float(np.max(steps_after[:4], initial=0)))
-    light = features.luma[inside].reshape(len(inside), -1).mean(axis=1) / 255
+    light = features.light[inside]
     light_way = float(np.abs(light - (light[0] + even * (light[-1] - light[0]))).max())
 
     numbers = (
-        np.log(max(one.sure, 1e-6) / max(1 - one.sure, 1e-6)),
-        np.log(length),
+        math.log(max(one.sure, 1e-6) / max(1 - one.sure, 1e-6)),
+        math.log(length),
         alike,
         shifted,
         max(*around, shifted) if length > 1 else max(around[0], shifted),
-        np.log(contrast + 0.005),
-        np.log((contrast + 0.005) / (drift + 0.01)),
-        np.log((0.0 if np.isnan(before) else before) + 0.005),
-        np.log((0.0 if np.isnan(after) else after) + 0.005),
-        np.log((float(steps_in.mean()) + 0.003) / (outside + 0.003)),
+        math.log(contrast + 0.005),
+        math.log((contrast + 0.005) / (max(before, after) + 0.01)),
+        math.log(before + 0.005),
+        math.log(after + 0.005),
+        math.log((float(steps_in.mean()) + 0.003) / (outside + 0.003)),
         _least(hold_before),
         _least(hold_after),
         float(hold_inside.min()),
@@ -156,18 +154,18 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
         float(np.abs(alpha - even).mean()),
         float(np.maximum(-np.diff(alpha), 0).sum()),
         min(left_over, 3.0),
-        float(np.clip(depth, -2, 4)),
+        min(max(depth, -2.0), 4.0),
         min(astray, 2.0),
         flattest,
-        np.log(min(e_a, e_b) + 1),
+        math.log(min(e_a, e_b) + 1),
         colours,
         colours - tone_side,
         clear,
         back,
         changed,
         together,
-        monotone,
-        np.log((least + 0.005) / (pace + 0.01)),
+        net / max(total, 1e-6),
+        math.log((least + 0.005) / (pace + 0.01)),
         light_way,
         seen,
         shape,
@@ -181,22 +179,17 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
     return np.array(numbers, np.float64)
 
 
-def _shape(coarse: np.ndarray, a: int, b: int) -> float:
-    """The highest correlation of the coarse picture of a frame up to `a` with that of one from `b` on: a change of
-    light leaves it high."""
-    before, after = (_unit(part) for part in (coarse[max(0, a - 3) : a + 1], coarse[b : b + 4]))
-    return float((before @ after.T).max())
+def _drift(coarse: np.ndarray, end: np.ndarray) -> float:
+    """How far the coarse picture is on one side from that of the frame beside the candidate, at most: root mean
+    square."""
+    away = coarse - end
+    return float((np.einsum("ij,ij->i", away, away).max(initial=0) / coarse.shape[1]) ** 0.5)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 0.01 * rows.shape[1] ** 0.5)
-
-
-def _drift(coarse: np.ndarray) -> float:
-    """How far the coarse picture goes on one side, from the frame beside the candidate outwards: root mean square."""
-    away = coarse - coarse[-1] if len(coarse) else coarse
-    return float(np.sqrt((away**2).mean(axis=1)).max())
+def _moved(features: Features, frames: set[int]) -> float:
+    """By how much more the details of frames are found again in the next one if they may shift."""
+    hold = features.alike(1)
+    return sum(features.alike_shifted(n, n + 1) - float(hold[n]) for n in frames) / max(1, len(frames))
 
 
 def _mean(values: np.ndarray) -> float:

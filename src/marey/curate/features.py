@@ -7,10 +7,11 @@ and a it is (1 - a)^2 E_A + a^2 E_B, while a cut, a pan or a wipe has no such di
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from marey.signals.signature import distances, histograms
 
@@ -18,6 +19,12 @@ WIDE = 5
 """Details are what differs from the mean of so many pixels of a signature around."""
 ZOOMS = (0.8, 0.9, 1.11, 1.25)
 """So far may a camera have zoomed between two frames that are compared."""
+LEVELS = 16 * 255
+"""White, in sixteenths of a grey level."""
+TOGETHER = 64
+"""So many frames' details stay in the cache."""
+HOLE = 4
+"""Frames between those that are asked for are computed too if they are so few: that is cheaper than copies."""
 BAR = 24
 """Rows and columns at the edge that never get brighter are bars, in grey levels."""
 
@@ -42,7 +49,11 @@ class Area:
         top, bottom = int(np.argmax(rows)), len(rows) - int(np.argmax(rows[::-1]))
         left, right = int(np.argmax(columns)), len(columns) - int(np.argmax(columns[::-1]))
         # The row beside a bar is a mixture of both.
-        return cls(top + (top > 0), bottom - (bottom < len(rows)), left + (left > 0), right - (right < len(columns)))
+        top, bottom = top + (top > 0), bottom - (bottom < len(rows))
+        left, right = left + (left > 0), right - (right < len(columns))
+        if min(bottom - top, right - left) <= WIDE:
+            return cls(0, len(rows), 0, len(columns))
+        return cls(top, bottom, left, right)
 
 
 class Features:
@@ -52,7 +63,8 @@ class Features:
         self.luma, self.chroma, self._area = luma, chroma, area
         self._apart: dict[int, np.ndarray] = {}
         self._alike: dict[int, np.ndarray] = {}
-        self._gap: dict[int, np.ndarray] = {}
+        self._shifted: dict[tuple[int, int], float] = {}
+        self._gaps = np.zeros((0, len(luma)), np.float32)
         self._spectra: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -71,6 +83,16 @@ class Features:
             self._alike[lag] = np.einsum("ij,ij->i", details[:count], details[lag : lag + count])
         return self._alike[lag]
 
+    def alike_at(self, at: np.ndarray, lag: int) -> np.ndarray:
+        """The same of some frames only, which rise: (K,)."""
+        details, found = self._details[0], np.empty(len(at), np.float32)
+        ends = np.flatnonzero(np.diff(at) > HOLE) + 1
+        for low, high in zip([0, *ends], [*ends, len(at)], strict=True):
+            first, last = at[low], at[high - 1] + 1
+            of_run = np.einsum("ij,ij->i", details[first:last], details[first + lag : last + lag])
+            found[low:high] = of_run[at[low:high] - first]
+        return found
+
     def alike_pair(self, a: int, b: int) -> float:
         """The same of two frames, however far apart."""
         details = self._details[0]
@@ -78,7 +100,9 @@ class Features:
 
     def alike_shifted(self, a: int, b: int) -> float:
         """The highest such correlation over all shifts of one frame, round its edges: a pan of any speed is found."""
-        return _highest(self._spectrum(a), self._spectrum(b))
+        if (a, b) not in self._shifted:
+            self._shifted[a, b] = _highest(self._spectrum(a), self._spectrum(b))
+        return self._shifted[a, b]
 
     def alike_zoomed(self, a: int, b: int) -> float:
         """The same over shifts and a zoom in or out by a tenth or a quarter."""
@@ -86,8 +110,7 @@ class Features:
         light = self.luma[b, area.top : area.bottom, area.left : area.right]
         size = light.shape[::-1]
         best = -1.0
-        for zoom in ZOOMS:
-            turn = cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), 0, zoom)
+        for turn in _zooms(size):
             zoomed = cv2.warpAffine(light, turn, size, borderMode=cv2.BORDER_REFLECT)
             best = max(best, _highest(self._spectrum(a), cv2.dft(_detailed(zoomed))))
         return best
@@ -98,13 +121,34 @@ class Features:
             self._spectra[n] = cv2.dft(self._details[0][n].reshape(shape))
         return self._spectra[n]
 
-    def gap(self, lag: int) -> np.ndarray:
-        """Mean squared distance of the coarse pictures of each frame and the one `lag` later: float32 (N - lag,)."""
-        if lag not in self._gap:
-            coarse = self.coarse.reshape(len(self), -1)
-            difference = coarse[lag:] - coarse[: len(self) - lag]
-            self._gap[lag] = np.einsum("ij,ij->i", difference, difference) / coarse.shape[1]
-        return self._gap[lag]
+    def gaps(self, longest: int) -> np.ndarray:
+        """Mean squared distances of the coarse pictures of each frame and the one so many later, from 0 to `longest`:
+        float32 (longest + 1, N), 0 where there is none."""
+        if len(self._gaps) <= longest:
+            # Sums of whole numbers, which are exact in whatever order, so that no cut of a trace changes them.
+            whole = self._sums.reshape(len(self), -1).astype(np.float64) - LEVELS // 2
+            self._gaps = (_banded(whole, longest) / (whole.shape[1] * LEVELS**2)).astype(np.float32)
+        return self._gaps[: longest + 1]
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """How far the coarse picture of each frame is from the next one's, root mean square: float32 (N - 1,)."""
+        return np.sqrt(self.gaps(1)[1, :-1])
+
+    @cached_property
+    def shapes(self) -> np.ndarray:
+        """The luma of each coarse picture less its mean, to length one: float32 (N, 144)."""
+        return _unit(self.coarse[:, 0].reshape(len(self), -1))
+
+    @cached_property
+    def hues(self) -> np.ndarray:
+        """The same of its chroma: float32 (N, 288)."""
+        return _unit(self.coarse[:, 1:].reshape(len(self), -1))
+
+    @cached_property
+    def light(self) -> np.ndarray:
+        """Mean luma of each frame, 0..1: float32 (N,)."""
+        return self.coarse[:, 0].mean(axis=(1, 2))
 
     @property
     def details(self) -> np.ndarray:
@@ -125,29 +169,88 @@ class Features:
     @cached_property
     def coarse(self) -> np.ndarray:
         """Mean luma of 4x4 and chroma of 2x2 pixels, which little motion changes, 0..1: float32 (N, 3, 9, 16)."""
-        light = self.luma.reshape(-1, 9, 4, 16, 4).mean(axis=(2, 4), dtype=np.float32)
-        colour = self.chroma.reshape(-1, 9, 2, 16, 2, 2).mean(axis=(2, 4), dtype=np.float32)
-        return np.concatenate([light[:, None], colour.transpose(0, 3, 1, 2)], axis=1) / 255
+        return self._sums / np.float32(16) / np.float32(255)
+
+    @cached_property
+    def _sums(self) -> np.ndarray:
+        """Sixteen times the coarse picture in grey levels, whole numbers: float32 (N, 3, 9, 16)."""
+        count, size = len(self), (16, 9 * len(self))
+        sums = np.empty((count, 3, 9, 16), np.float32)
+        # All frames below each other: no mean crosses from one to the next.
+        light = cv2.resize(self.luma.reshape(-1, 64).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        colour = cv2.resize(self.chroma.reshape(-1, 32, 2).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        sums[:, 0] = light.reshape(count, 9, 16)
+        sums[:, 1:] = colour.reshape(count, 9, 16, 2).transpose(0, 3, 1, 2)
+        return np.multiply(sums, 16, out=sums)
 
     @cached_property
     def spread(self) -> np.ndarray:
         """Standard deviation of the luma over each frame, in grey levels: float32 (N,)."""
-        return self.luma.reshape(len(self), -1).std(axis=1, dtype=np.float32)
+        luma = self.luma.reshape(len(self), -1)
+        pieces = range(0, len(self), TOGETHER)
+        return np.concatenate([luma[n : n + TOGETHER].std(axis=1, dtype=np.float32) for n in pieces])
 
     @cached_property
     def _details(self) -> tuple[np.ndarray, np.ndarray]:
         area = self._area
-        picture = self.luma[:, area.top : area.bottom, area.left : area.right]
-        details = np.empty(picture.shape, np.float32)
-        for n, frame in enumerate(picture):
-            light = frame.astype(np.float32)
-            details[n] = light - cv2.blur(light, (WIDE, WIDE))
-        flat = details.reshape(len(self), -1)
-        energy = np.einsum("ij,ij->i", flat, flat) / flat.shape[1]
-        flat -= flat.mean(axis=1, keepdims=True)
-        # A frame without details is like none: a grey level of noise counts for nothing.
-        flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), np.sqrt(flat.shape[1]))
+        pictures = self.luma[:, area.top : area.bottom, area.left : area.right]
+        flat = np.empty((len(self), pictures[0].size), np.float32)
+        energy = np.empty(len(self), np.float32)
+        for start in range(0, len(self), TOGETHER):
+            here = slice(start, start + TOGETHER)
+            part = _details(pictures[here]).reshape(-1, flat.shape[1])
+            energy[here] = np.einsum("ij,ij->i", part, part) / flat.shape[1]
+            part -= part.mean(axis=1, keepdims=True)
+            # A frame without details is like none: a grey level of noise counts for nothing.
+            least = np.sqrt(flat.shape[1])
+            np.divide(part, np.maximum(np.linalg.norm(part, axis=1, keepdims=True), least), out=flat[here])
         return flat, energy
+
+
+def _details(pictures: np.ndarray) -> np.ndarray:
+    """What differs in each of uint8 (N, H, W) from the mean of the `WIDE` pixels around: float32 (N, H, W).
+
+    All pictures are summed below each other, and then the rows at their edges again, between the rows that mirror
+    theirs. The sums are whole numbers, so that the means are those of each picture alone.
+    """
+    pictures, high, half = np.ascontiguousarray(pictures), pictures.shape[1], WIDE // 2
+    sums = _sums_around(pictures)
+    for edge in (np.arange(half), np.arange(high - half, high)):
+        rows = np.arange(edge[0] - half, edge[-1] + half + 1)
+        mirrored = high - 1 - np.abs(high - 1 - np.abs(rows))
+        sums[:, edge] = _sums_around(pictures[:, mirrored])[:, half:-half]
+    sums /= WIDE**2
+    return np.subtract(pictures, sums, out=sums)
+
+
+def _sums_around(pictures: np.ndarray) -> np.ndarray:
+    stack = pictures.reshape(-1, pictures.shape[2])
+    return cv2.boxFilter(stack, cv2.CV_32F, (WIDE, WIDE), normalize=False).reshape(pictures.shape)
+
+
+def _banded(rows: np.ndarray, longest: int) -> np.ndarray:
+    """Squared distance of each row of (N, K) to the one so many later, from 0 to `longest`: float64 (longest + 1, N).
+    By matrix products of blocks, of which only the band beside the diagonal is kept."""
+    count, block = len(rows), 32
+    padded = np.zeros((count + block + longest, rows.shape[1]))
+    padded[:count] = rows
+    size = np.einsum("ij,ij->i", padded, padded)
+    out = np.zeros((longest + 1, count + block))
+    for start in range(0, count, block):
+        products = padded[start : start + block] @ padded[start : start + block + longest].T
+        one = products.itemsize
+        band = as_strided(products, (longest + 1, block), (one, products.strides[0] + one), writeable=False)
+        later = as_strided(size[start:], (longest + 1, block), (one, one), writeable=False)
+        out[:, start : start + block] = later + size[start : start + block] - 2 * band
+    for lag in range(1, longest + 1):
+        out[lag, max(0, count - lag) :] = 0
+    return out[:, :count]
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return rows / np.maximum(size, 0.01 * rows.shape[1] ** 0.5)[:, None]
 
 
 def _highest(a: np.ndarray, b: np.ndarray) -> float:
@@ -156,12 +259,18 @@ def _highest(a: np.ndarray, b: np.ndarray) -> float:
     return float(cv2.idft(crossed, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT).max())
 
 
+@lru_cache(maxsize=64)
+def _zooms(size: tuple[int, int]) -> list[np.ndarray]:
+    """The matrices that zoom a picture of a width and height about its middle."""
+    return [cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), 0, zoom) for zoom in ZOOMS]
+
+
 def _detailed(light: np.ndarray) -> np.ndarray:
     """The details of one picture, to length one."""
     light = light.astype(np.float32)
     details = light - cv2.blur(light, (WIDE, WIDE))
-    details -= details.mean()
-    return details / max(float(np.linalg.norm(details)), details.size**0.5)
+    details -= cv2.mean(details)[0]
+    return details / max(cv2.norm(details), details.size**0.5)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

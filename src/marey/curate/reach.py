@@ -139,11 +139,13 @@ def _course(way: np.ndarray, start: int, stop: int, courses: tuple[np.ndarray, .
     if len(at) < 3:
         return None
     best, ends = ASTRAY, None
+    spread = float(((at - at.mean()) ** 2).sum())
     for course in courses:
         place = np.interp(np.clip(way[at], 0, 1), course, _GRID)
-        slope, offset = np.polyfit(at, place, 1)
+        slope = float((at - at.mean()) @ place) / spread
         if slope <= 1e-6:
             continue
+        offset = float(place.mean()) - slope * float(at.mean())
         guess = np.interp(np.clip(offset + slope * np.arange(len(way)), 0, 1), _GRID, course)
         astray = float(np.sqrt(np.mean((guess - np.clip(way, 0, 1)) ** 2)))
         if astray < best:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marey.curate.abrupt import abrupt
-from marey.curate.candidate import Candidate, Kind
+from marey.curate.candidate import KINDS, Candidate, Kind
 from marey.curate.evidence import evidence
 from marey.curate.features import Area, Features
 from marey.curate.gradual import FLAT, gradual
@@ -193,16 +193,21 @@ def proposed(
 
 def _thinned(found: list[Candidate]) -> list[Candidate]:
     """Without those that are nearly one of the same kind with a higher rank."""
-    kept: list[Candidate] = []
-    spans: dict[Kind, np.ndarray] = {}
-    for one in sorted(found, key=lambda one: (-one.rank, one.a_end, one.b_start)):
-        others = spans.get(one.kind, np.zeros((0, 2)))
-        both = np.minimum(others[:, 1], one.b_start) - np.maximum(others[:, 0], one.a_end)
-        either = np.maximum(others[:, 1], one.b_start) - np.minimum(others[:, 0], one.a_end)
-        if not (both > (0.75 if one.sure > 0.35 else 0.5) * either).any():
-            kept.append(one)
-            spans[one.kind] = np.concatenate([others, [[one.a_end, one.b_start]]])
-    return kept
+    found = sorted(found, key=lambda one: (-one.rank, one.a_end, one.b_start))
+    kinds = np.array([KINDS.index(one.kind) for one in found])
+    spans = np.array([(one.a_end, one.b_start) for one in found]).reshape(-1, 2)
+    most = np.array([0.75 if one.sure > 0.35 else 0.5 for one in found])
+    kept = np.ones(len(found), bool)
+    for kind in range(len(KINDS)):
+        at = np.flatnonzero(kinds == kind)
+        a, b, share = spans[at, 0], spans[at, 1], most[at]
+        free = np.ones(len(at), bool)
+        for n in range(len(at)):
+            if free[n]:
+                both, either = np.minimum(b, b[n]) - np.maximum(a, a[n]), np.maximum(b, b[n]) - np.minimum(a, a[n])
+                free[n + 1 :] &= (both <= share * either)[n + 1 :]
+        kept[at] = free
+    return [one for one, keep in zip(found, kept, strict=True) if keep]
 
 
 def _reaching(one: Candidate, features: Features, stride: int, chosen: list[Candidate]) -> Candidate:
