@@ -1,16 +1,21 @@
 """Moments, distances and scores of videos: how good, compared with what, and how sure."""
 
+from marey.evaluate.backbones import BACKBONES, Backbone, Loader, open_backbone
 from marey.evaluate.distances import DISTANCES, Distance, Found
 from marey.evaluate.evaluate import evaluate
 from marey.evaluate.folders import evaluate_folders
 from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife, wilson
 from marey.evaluate.moments import MomentState, frechet
+from marey.evaluate.protocols import PROTOCOLS, Protocol
 from marey.evaluate.record import Difference, Evaluation, Record, Row, ranked
 from marey.evaluate.reservoir import FeatureSet, Reservoir
 from marey.evaluate.shots import ClipScore, Detection, clip_score, detection, point_detection
 
 __all__ = [
+    "BACKBONES",
     "DISTANCES",
+    "PROTOCOLS",
+    "Backbone",
     "ClipScore",
     "Detection",
     "Difference",
@@ -19,7 +24,9 @@ __all__ = [
     "FeatureSet",
     "Found",
     "Interval",
+    "Loader",
     "MomentState",
+    "Protocol",
     "Record",
     "Reservoir",
     "Row",
@@ -30,6 +37,7 @@ __all__ = [
     "evaluate_folders",
     "frechet",
     "group_jackknife",
+    "open_backbone",
     "point_detection",
     "ranked",
     "wilson",

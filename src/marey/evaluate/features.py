@@ -21,6 +21,10 @@ _GRID = 8
 BLOCKS = {"luma": 64, "colour": 32, "edges": 64, "change": 64, "jerk": 64}
 """Name and width of each block of the features: means over time on an 8x8 grid (colour: 4x4, two channels)."""
 WIDTH = sum(BLOCKS.values())
+SPREAD = {"luma": 50.0, "colour": 25.0, "edges": 10.0, "change": 5.0, "jerk": 5.0}
+"""Levels by which each block varies in everyday footage, as round numbers: `scaled` divides by them."""
+VERSION = "1"
+"""Of the features and of these numbers."""
 
 
 def features(frames: Iterable[Picture], *, given: int = 1) -> Array:
@@ -74,6 +78,13 @@ class Describer:
     def _take(self, block: str, value: Array) -> None:
         self._sums[block] += value
         self._counts[block] += 1
+
+
+def scaled(x: npt.ArrayLike) -> Array:
+    """Features `(..., WIDTH)` with each block at about the same total variance, by fixed numbers: unlike those of a
+    fitted PCA, distances on these compare from one set of videos to another."""
+    divisors = np.concatenate([np.full(width, SPREAD[name] * np.sqrt(width)) for name, width in BLOCKS.items()])
+    return np.asarray(np.asarray(x, dtype=np.float64) / divisors)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class FeatureSet:
 
         Args:
             ids: one a vector, unique in the whole set: a video's content id, with "#3" for its fourth clip or frame.
-            groups: what each vector shares an origin with; by default the id up to its last "#", so that the clips or
+            groups: what each vector shares an origin with; by default the id up to its first "#", so that the clips or
                 frames of one video are one group. On both sides of a comparison the same group falls into the same
                 block.
 
@@ -114,7 +114,7 @@ class FeatureSet:
             MareyError: shapes do not fit, a feature is not finite, or an id that is still in the reservoir comes again.
         """
         rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
-        groups = [name.rsplit("#", 1)[0] for name in ids] if groups is None else groups
+        groups = [name.split("#", 1)[0] for name in ids] if groups is None else groups
         if not len(rows) == len(ids) == len(groups):
             raise MareyError(
                 f"{len(rows)} vectors, {len(ids)} ids and {len(groups)} groups: one of each a vector would do."

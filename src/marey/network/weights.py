@@ -4,7 +4,7 @@ only where it is a named third-party file of a known sha256, and then no code in
 import hashlib
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -94,11 +94,11 @@ def find_weights(folder: Path, stem: str) -> list[Path]:
     raise MareyError(f"{folder} has no weights: {stem}.safetensors would do.")
 
 
-def read_pickled(path: Path, sha256: str) -> dict[str, Tensor]:
-    """The state dict of a third-party .pth file: read with weights_only, once its sha256 is the right one.
+def check_sha256(path: Path, sha256: str) -> None:
+    """Nothing, if the file has this sha256.
 
     Raises:
-        MareyError: no such file, another sha256, or anything else than a table of tensors in it.
+        MareyError: no such file, or another sha256.
     """
     try:
         with path.open("rb") as file:
@@ -107,10 +107,26 @@ def read_pickled(path: Path, sha256: str) -> dict[str, Tensor]:
         raise MareyError(f"{path} cannot be read: {error.strerror}.") from error
     if found != sha256.lower():
         raise MareyError(f"{path} has the sha256 {found}, not {sha256}: it was not opened.")
+
+
+def read_pickled(path: Path, sha256: str, inside: Sequence[str] = ()) -> dict[str, Tensor]:
+    """The state dict of a third-party .pth file: read with weights_only, once its sha256 is the right one.
+
+    Args:
+        inside: keys under which some files hold the state dict.
+
+    Raises:
+        MareyError: no such file, another sha256, or anything else than a table of tensors in it.
+    """
+    check_sha256(path, sha256)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise MareyError(f"{path} holds more than weights, or is broken, so Marey does not read it.") from error
+    for key in inside:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise MareyError(f"{path} is no table of weights: a state dict would do.")
     return dict(state)
