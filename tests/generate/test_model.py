@@ -1,5 +1,6 @@
 """An open model against diffusers' own pipeline on the same folder."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
 from marey.network.embedders import ImageEmbedder
 from marey.network.folder import save_model
+from marey.network.lora import Pair, layers_of, put_adapter
+from marey.network.lora_formats import save_adapter
 from marey.network.unet import SpatioTemporalUNet
 
 
@@ -285,3 +288,28 @@ def test_a_model_that_cannot_be_opened_says_why(tmp_path, folder):
         Model.open(tmp_path / "nowhere")
     with pytest.raises(MareyError, match="float16 is not for the CPU"):
         Model.open(folder, device="cpu", dtype="float16")
+
+
+def test_a_lora_is_fused_by_its_strength(model, tmp_path):
+    adapted = copy.deepcopy(model)
+    layers = layers_of(adapted.parts.unet, "temporal attention")
+    pairs = {
+        at: Pair(torch.randn(2, one.weight.shape[1]), torch.randn(len(one.weight), 2), 2.0)
+        for at, one in layers.items()
+    }
+    put_adapter(adapted.parts.unet, "some", pairs)
+    save_adapter(adapted.parts.unet, "some", tmp_path)
+    fused = copy.deepcopy(model).adapt(tmp_path, 0.5)
+    for at, pair in pairs.items():
+        expected = layers_of(model.parts.unet, "temporal attention")[at].weight + 0.5 * pair.delta()
+        torch.testing.assert_close(fused.parts.unet.get_submodule(at).weight, expected)
+    how = {"seed": 2, "steps": 2, "output": "latents"}
+    assert not torch.equal(fused.animate(stills()[0], **how), model.animate(stills()[0], **how))
+
+
+@pytest.mark.parametrize("how", [{"solver": "unipc"}, {"solver": "euler_ancestral"}, {"schedule": "ays"}])
+def test_solvers_and_schedules_are_heard_and_repeat(model, how):
+    given = {"seed": 2, "steps": 3, "output": "latents"}
+    one, again = (model.animate(stills()[0], **given, **how) for _ in range(2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, model.animate(stills()[0], **given))

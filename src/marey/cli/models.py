@@ -20,6 +20,7 @@ from marey.cli.app import (
     say,
     settings_of,
 )
+from marey.errors import MareyError
 
 
 @app.command()
@@ -129,6 +130,9 @@ def animate(
     motion: Annotated[int, typer.Option(help="Motion bucket, 0 to 255: how much moves.")] = 127,
     seed: int = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own otherwise.")] = None,
+    solver: Annotated[str | None, typer.Option(help="Such as euler, dpmpp_2m or unipc.")] = None,
+    schedule: Annotated[str, typer.Option(help="Of the noise levels: karras or ays.")] = "karras",
+    lora: Annotated[list[str] | None, typer.Option(help="A LoRA, or LORA=STRENGTH; several may be given.")] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: Json = False,
@@ -138,9 +142,20 @@ def animate(
 
     out = out or picture.with_suffix(".mp4")
     opened = Model.open(model, device=device, dtype=dtype)
+    for word in lora or []:
+        path, _, strength = word.partition("=")
+        opened.adapt(path, _number(strength or "1", "--lora"))
     with progress_shown() as progress:
         video = opened.animate(
-            picture, frames=frames, fps=fps, motion=motion, seed=seed, steps=steps, progress=progress
+            picture,
+            frames=frames,
+            fps=fps,
+            motion=motion,
+            seed=seed,
+            steps=steps,
+            solver=solver,
+            schedule=schedule,
+            progress=progress,
         )
     video.save(out)
     count, height, width, _ = video.frames.shape
@@ -162,3 +177,10 @@ def convert(
 
     written = work(model, out)
     say({"model": str(written)}, as_json, f"{written} is written")
+
+
+def _number(word: str, option: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise MareyError(f"{option} has {word!r} after its =: a number such as 0.8 would do.") from None

@@ -21,6 +21,8 @@ from marey.generate.device import pick, pick_dtype
 from marey.generate.still import still_pixels
 from marey.media import write_video
 from marey.network.folder import ModelInfo, Parts
+from marey.network.lora import remove_adapters
+from marey.network.lora_formats import load_adapter
 from marey.network.memory import keep_freed_memory
 from marey.network.sources import parts_of
 from marey.progress import Progress, silent
@@ -108,6 +110,23 @@ class Model:
         keep_freed_memory()
         parts = parts_of(model, unet=unet)
         return cls(parts, where, pick_dtype(dtype, where, parts.saved_dtype))
+
+    def adapt(self, path: str | Path, strength: float = 1.0) -> Self:
+        """Fuse a LoRA into the UNet's weights: one of peft's, or a file of a diffusers-, kohya- or sgm-style trainer.
+
+        Args:
+            path: a folder or a .safetensors file, as of `network.lora_formats.load_adapter`.
+            strength: 1 as trained; more, less or under 0. Several calls add up.
+
+        Returns:
+            This model.
+
+        Raises:
+            MareyError: no LoRA, or one of another network.
+        """
+        load_adapter(self.parts.unet, path, "fused", strength=strength)
+        remove_adapters(self.parts.unet, fuse=True)
+        return self
 
     @property
     def info(self) -> ModelInfo:
