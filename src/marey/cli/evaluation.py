@@ -79,6 +79,23 @@ def evaluate(
     say(result, as_json, str(result))
 
 
+@evaluations.command()
+def board(
+    records: Annotated[list[Path], typer.Argument(help="What --out left: folders, each PATH or NAME=PATH.")],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("board.html"),
+    by: Annotated[str, typer.Option(help="The metric by which clips are worst and best.")] = "",
+    clips: Annotated[int, typer.Option(help="So many of the worst and of the best play.")] = 3,
+    title: str = "Leaderboard",
+    as_json: Json = False,
+) -> None:
+    """Records side by side, as one page: intervals, baselines, and clips that play."""
+    from marey.report import board as work
+
+    with progress_shown() as progress:
+        page = work(records, out, by=by, clips=clips, title=title, progress=progress)
+    say({"board": str(page)}, as_json, f"The board is at {page}")
+
+
 @evaluations.command("metrics")
 def metrics_list(overrides: Overrides = None, recipe: RecipeName = "tiny", as_json: Json = False) -> None:
     """All metrics of single videos: what each is, what it needs, and whether that is here."""

@@ -2,6 +2,7 @@
 
 - `frozen`: the given still, held. Most metrics of videos love it.
 - `loop`: the true first frames, played to and fro: it moves and stays like itself, and nothing new ever comes.
+  What compares it with the truth frame by frame is not told, for it would be praised for frames that it was given.
 - `frozen_autoencoder`: the still as the autoencoder gives it back, held: it pays what the model pays for its latents,
   so that the difference to it is what the model itself adds.
 - `drift`: the given still, slid at one constant velocity, that of the average motion in the training windows: a camera

@@ -6,6 +6,7 @@ status and a reason, and the others go on.
 """
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ def evaluate_folders(
         data=_digest(rows, ("shown", "true")),
         truth=_digest(rows, ("true",)),
         failed=failed,
+        command=_command(fake, real, metrics, texts, given, baselines),
         backbones={name: models.sha256(METRICS[name].models[0]) for name in names if METRICS[name].models},
     )
     if out is not None and shard[1] == 1:
@@ -185,6 +187,7 @@ def _window(job: Job, row: dict[str, Any]) -> dict[str, Any]:
         "text": job.text,
         "shown": str(job.shown.resolve()) if job.shown else "",
         "true": str(job.true.resolve()) if job.true else "",
+        "true_id": row["contents"].get("true", ""),
     }
 
 
@@ -222,6 +225,18 @@ def _protocol(paired: bool, against: bool, given: int, lengths: Sequence[int]) -
         "frozen": f"the {whose} first frame, held",
         "loop": f"the {whose} first eight frames, played to and fro",
     }
+
+
+def _command(
+    fake: Path, real: Path | None, metrics: Sequence[str], texts: Path | None, given: int, baselines: bool
+) -> str:
+    words = ["marey", "evaluate", str(fake)]
+    words += ["--against", str(real)] if real is not None else []
+    words += ["--metrics", ",".join(metrics)] if metrics else []
+    words += ["--texts", str(texts)] if texts is not None else []
+    words += ["--given", str(given)]
+    words += [] if baselines else ["--no-baselines"]
+    return shlex.join(words)
 
 
 def _in_shard(name: str, shard: tuple[int, int]) -> bool:

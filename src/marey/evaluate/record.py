@@ -148,6 +148,8 @@ class Evaluation:
     """Videos that could not be scored: id, status and reason."""
     backbones: dict[str, str] = field(default_factory=dict)
     """The sha256 of the network's weights, by the name of the metric that it is in."""
+    command: str = ""
+    """That makes it again."""
 
     def records(self) -> list["Record"]:
         """Each number by itself, with all that says what it is."""

@@ -25,7 +25,7 @@ def key_of(job: Job, given: int, baselines: bool, described: bool) -> tuple[str,
         Unusable: a file cannot be read.
     """
     contents = {what: content_id(path) for what, path in (("shown", job.shown), ("true", job.true)) if path}
-    said = f"1 {job.kind} {sorted(contents.items())} {given} {baselines} {described} {job.text}"
+    said = f"2 {job.kind} {sorted(contents.items())} {given} {baselines} {described} {job.text}"
     return hashlib.sha256(said.encode()).hexdigest()[:24], contents
 
 
@@ -63,7 +63,9 @@ def _scored(job: Job, names: Sequence[str], models: Models, given: int, baseline
             subject = Subject(models, job.text, frames.fps)
             mine = {"pair": ["model", "truth"], "alone": ["model"], "true": ["truth"]}[job.kind]
             for method in [*mine, *(["frozen", "loop"] if baselines else [])]:
-                scorers[method] = Scorer(alone if method == "truth" else names, subject, given=given)
+                # The loop is made of true frames: what knows the truth would praise it for having seen them.
+                chosen = alone if method in ("truth", "loop") else names
+                scorers[method] = Scorer(chosen, subject, given=given)
                 if described:
                     describers[method] = Describer(given=given)
         source = other or shown
@@ -72,7 +74,7 @@ def _scored(job: Job, names: Sequence[str], models: Models, given: int, baseline
         n = frames.count - 1
         stands = {"model": shown, "truth": source, "frozen": first[0], "loop": first[loop_place(n)]}
         for method, scorer in scorers.items():
-            scorer.add(stands[method], None if method == "truth" else other)
+            scorer.add(stands[method], None if method in ("truth", "loop") else other)
         for method, describer in describers.items():
             describer.add(stands[method].rgb)
     values = {method: scorer.values() for method, scorer in scorers.items()}

@@ -77,8 +77,7 @@ def histogram(
     tallest = max(sum(column) for column in zip(*counts, strict=True))
     scale = (height - top - bottom) / tallest
     parts = [
-        _grid_line(left, width - right, height - bottom - value * scale, f"{value:g}")
-        for value in _whole_ticks(tallest)
+        grid_line(left, width - right, height - bottom - value * scale, f"{value:g}") for value in _whole_ticks(tallest)
     ]
     step = edges[1] - edges[0]
     for n in range(bins):
@@ -95,7 +94,7 @@ def histogram(
     parts += _bottom_axis(axis, height - bottom, unit)
     for row, mark in enumerate(sorted(marks, key=lambda mark: mark.at)):
         parts.append(_mark(axis(mark.at), 12 + 13 * row, height - bottom, mark.text, width))
-    return _svg(width, height, label, parts)
+    return drawing(width, height, label, parts)
 
 
 def curves(lines: Sequence[Line], *, label: str, x_name: str, y_name: str) -> Markup:
@@ -116,11 +115,11 @@ def curves(lines: Sequence[Line], *, label: str, x_name: str, y_name: str) -> Ma
         across = left + (width - left - right) * ((x - first) / (last - first) if last > first else 0.5)
         return across, height - bottom - (height - top - bottom) * (min(max(y, low), high) - low) / (high - low)
 
-    parts = [_grid_line(left, width - right, place(first, tick)[1], _number(tick)) for tick in ticks(low, high, 4)]
+    parts = [grid_line(left, width - right, place(first, tick)[1], numbered(tick)) for tick in ticks(low, high, 4)]
     for tick in ticks(first, last, 5):
-        parts.append(_text(place(tick, low)[0], height - bottom + 15, _number(tick), "middle"))
-    parts.append(_text(width - right, height - 4, x_name, "end"))
-    parts.append(_text(left, top - 2, y_name, "start"))
+        parts.append(written(place(tick, low)[0], height - bottom + 15, numbered(tick), "middle"))
+    parts.append(written(width - right, height - 4, x_name, "end"))
+    parts.append(written(left, top - 2, y_name, "start"))
     for line in sorted(drawn, key=lambda line: not line.faint):
         points = [place(x, y) for x, y in zip(line.x, line.y, strict=True)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -131,7 +130,7 @@ def curves(lines: Sequence[Line], *, label: str, x_name: str, y_name: str) -> Ma
                 Markup('<circle class="fill {}" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(line.tone, x, y)
                 for x, y in points
             ]
-    return _svg(width, height, label, parts)
+    return drawing(width, height, label, parts)
 
 
 def whiskers(rows: Sequence[Whisker], *, label: str, unit: str = "") -> Markup:
@@ -150,11 +149,11 @@ def whiskers(rows: Sequence[Whisker], *, label: str, unit: str = "") -> Markup:
     for tick in ticks(axis.low, axis.high, 5):
         x = axis(tick)
         parts.append(Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>').format(x, top, base))
-        parts.append(_text(x, base + 14, _number(tick), "middle"))
-    parts.append(_text(width - right, height - 5, unit, "end"))
+        parts.append(written(x, base + 14, numbered(tick), "middle"))
+    parts.append(written(width - right, height - 5, unit, "end"))
     for n, row in enumerate(rows):
         y = top + row_height * (n + 0.5)
-        parts.append(_text(left - 10, y + 4, row.name, "end", "name"))
+        parts.append(written(left - 10, y + 4, row.name, "end", "name"))
         if row.low is not None and row.high is not None:
             parts.append(
                 Markup('<line class="whisker {}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
@@ -164,8 +163,8 @@ def whiskers(rows: Sequence[Whisker], *, label: str, unit: str = "") -> Markup:
         parts.append(
             Markup('<circle class="fill {}" cx="{:.1f}" cy="{:.1f}" r="4.5"/>').format(row.tone, axis(row.value), y)
         )
-        parts.append(_text(width - 2, y + 4, short(row.value), "end", "name"))
-    return _svg(width, height, label, parts)
+        parts.append(written(width - 2, y + 4, short(row.value), "end", "name"))
+    return drawing(width, height, label, parts)
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,8 @@ def short(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text
 
 
-def _number(value: float) -> str:
+def numbered(value: float) -> str:
+    """A tick's figures."""
     if abs(value) >= 10_000:
         return f"{value / 1000:g}k"
     return f"{round(value, 10):g}".replace("-", "\N{MINUS SIGN}", 1)
@@ -259,9 +259,9 @@ def _whole_ticks(tallest: int) -> list[float]:
 
 def _bottom_axis(axis: Axis, y: float, unit: str) -> list[Markup]:
     parts = [Markup('<line class="axis" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(axis.start, axis.end, y, y)]
-    parts += [_text(axis(tick), y + 15, _number(tick), "middle") for tick in axis.ticks()]
+    parts += [written(axis(tick), y + 15, numbered(tick), "middle") for tick in axis.ticks()]
     if unit:
-        parts.append(_text(axis.end, y + 29, unit, "end"))
+        parts.append(written(axis.end, y + 29, unit, "end"))
     return parts
 
 
@@ -270,21 +270,24 @@ def _mark(x: float, y: float, bottom: float, text: str, width: float) -> Markup:
     anchor, at = ("start", x + 5) if x + room < width else ("end", x - 5)
     return Markup('<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
         x, y - 9, bottom
-    ) + _text(at, y, text, anchor, "marked")
+    ) + written(at, y, text, anchor, "marked")
 
 
-def _grid_line(left: float, right: float, y: float, text: str) -> Markup:
+def grid_line(left: float, right: float, y: float, text: str) -> Markup:
+    """A line across with its figures at the left."""
     line = Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(left, right, y, y)
-    return line + _text(left - 5, y + 4, text, "end")
+    return line + written(left - 5, y + 4, text, "end")
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> Markup:
+def written(x: float, y: float, text: str, anchor: str, kind: str = "") -> Markup:
+    """A word at a place; `anchor` is start, middle or end."""
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
 
 
-def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
-    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}" font-size="{}">').format(
-        width, height, label, _TEXT
+def drawing(width: float, height: float, label: str, parts: Sequence[Markup], kind: str = "plot") -> Markup:
+    """The parts as one picture, with its label for those who cannot see it."""
+    head = Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}" font-size="{}">').format(
+        kind, width, height, label, _TEXT
     )
     return head + Markup("<title>{}</title>").format(label) + Markup("").join(parts) + Markup("</svg>")
 
