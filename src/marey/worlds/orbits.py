@@ -122,7 +122,7 @@ def _render(one: Orbit) -> tuple[np.ndarray, np.ndarray]:
     renderer.SetBackground2(one.sky[1])
     for part in one.thing.parts:
         renderer.AddActor(_actor(vtk, part))
-    for turn, up, strength in ((0.0, one.light[1], 0.85), (150.0, 20.0, 0.35), (0.0, 88.0, 0.25)):
+    for turn, up, strength in ((0.0, one.light[1], 0.9), (150.0, 25.0, 0.55), (250.0, 10.0, 0.3), (0.0, 88.0, 0.3)):
         place = Camera(one.light[0] + turn, up, 8.0).position
         light = vtk.vtkLight()
         light.SetPosition(place)
@@ -172,7 +172,7 @@ def _actor(vtk: Any, part: Any) -> Any:
     actor.SetMapper(mapper)
     look = actor.GetProperty()
     look.SetColor(*(value / 255 for value in part.colour))
-    look.SetAmbient(0.25)
+    look.SetAmbient(0.32)
     look.SetDiffuse(0.8)
     look.SetSpecular(0.25)
     look.SetSpecularPower(30)
