@@ -1,6 +1,9 @@
+import dataclasses
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,7 +11,13 @@ from counting import counted
 
 from marey.errors import MareyError
 from marey.evaluate import evaluate_folders, folders, ranked, scoring
+from marey.evaluate.distances import DISTANCES
 from marey.evaluate.metrics import CONTINUATION, scores
+from marey.evaluate.models import Models
+from marey.evaluate.pairing import Job
+from marey.evaluate.protocols import PROTOCOLS
+from marey.evaluate.reservoir import FeatureSet
+from marey.evaluate.sets import planned, unpacked
 from marey.media import probe, read, write_video
 from marey.recipe import Evaluate
 
@@ -62,10 +71,70 @@ def test_all_frames_count_when_none_was_given(tmp_path: Path) -> None:
 
 def test_a_distance_where_there_are_enough(tmp_path: Path) -> None:
     real, fake = footage(tmp_path / "real", n=10), footage(tmp_path / "fake", n=10, noise=25)
-    found = evaluate_folders(fake, real, Evaluate(resamples=100, frechet_least=8, frechet_dims=3))
-    assert found.row("model", "frechet").id == "frechet/marey-td3"
+    few = Evaluate(resamples=100, frechet_least=8)
+    found = evaluate_folders(fake, real, few)
+    assert found.row("model", "frechet").id.endswith("on frechet/marey-td")
     assert found.row("model", "frechet").value > 0.01
-    assert evaluate_folders(fake, real, SETTINGS).absent[0]["metric"] == "frechet"
+    assert found.row("truth", "frechet") is None
+    assert evaluate_folders(real, real, few).row("model", "frechet").value == pytest.approx(0, abs=1e-6)
+    assert any(gap["metric"] == "frechet" for gap in evaluate_folders(fake, real, SETTINGS).absent)
+    with pytest.raises(MareyError, match="distance of two sets"):
+        evaluate_folders(fake, None, few, metrics=["frechet"])
+
+
+def test_the_distance_is_that_of_the_features_at_hand(tmp_path: Path) -> None:
+    """What the pass gathers frame by frame is what the protocol makes of whole videos in memory; also without pairs."""
+    real, fake = footage(tmp_path / "real", n=9), footage(tmp_path / "fake", n=8, noise=25)
+    for path in sorted(fake.iterdir()):
+        path.rename(fake / f"made {path.name}")
+    found = evaluate_folders(fake, real, Evaluate(resamples=100, frechet_least=4), metrics=["frechet", "kvd"])
+    protocol = PROTOCOLS["frechet/marey-td"]
+    backbone = protocol.open()
+    states = []
+    for folder in (fake, real):
+        state = FeatureSet(backbone.d, backbone=backbone.id, sha256=backbone.sha256, protocol=protocol.id)
+        for path in sorted(folder.iterdir()):
+            video = np.stack([frame.rgb(None) for frame in read(path, probe(path))])
+            name = path.stem if folder == fake else f"true/{path.stem}"
+            state.update(backbone.features(protocol.clip(video, 8, id=path.stem)), [path.stem], [name])
+        states.append(state)
+    for name in ("frechet", "kvd"):
+        row, told = found.row("model", name), DISTANCES[name](*states)
+        assert row.value == pytest.approx(told.plain, rel=1e-9)
+        assert row.corrected == pytest.approx(told.interval.value, rel=1e-9)
+        assert row.n == told.interval.n
+    assert found.row("frozen", "frechet").value > 0
+
+
+def test_a_protocol_draws_its_clips_in_the_pass(tmp_path: Path) -> None:
+    """16 frames of each: what the network is shown is what the protocol draws from the whole of each video, although
+    the true ones are longer."""
+    torch = pytest.importorskip("torch")
+
+    class Means(torch.nn.Module):
+        def forward(self, clips):
+            return clips.mean(dim=(3, 4)).flatten(1)[:, :20]
+
+    file = tmp_path / "means.pt"
+    torch.jit.trace(Means(), torch.zeros(1, 3, 16, 8, 8)).save(str(file))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    real, fake = footage(tmp_path / "real", n=6, frames=24), footage(tmp_path / "fake", n=6, frames=18, noise=9)
+    made = dataclasses.replace(PROTOCOLS["fvd/tats-128"], id="test/means", backbone="torchscript", shape="as it is")
+    with mock.patch.dict(PROTOCOLS, {"test/means": made}):
+        plan = planned(["frechet"], "test/means", file, digest, ["one 0"], ["one 0"])
+        row = scoring.score(Job("one 0", fake / "one 0.mp4", real / "one 0.mp4"), ["psnr"], Models(), given=1,
+                            baselines=True, plan=plan)  # fmt: skip
+        held = {method: unpacked(rows)["one 0"] for method, rows in row["sets"][plan.stamp].items()}
+        assert set(held) == {"model", "truth", "frozen", "loop"}
+        video = np.stack([frame.rgb(None) for frame in read(real / "one 0.mp4", probe(real / "one 0.mp4"))])
+        whole = made.open(file, sha256=digest).features(made.clip(video, 8, id="one 0", side="real"))
+        assert held["truth"] == pytest.approx(whole)
+        assert not np.allclose(held["model"], whole)
+        found = evaluate_folders(fake, real, SETTINGS, metrics=["frechet"], protocol="test/means", weights=file,
+                                 sha256=digest)  # fmt: skip
+    assert found.backbones["frechet"] == digest
+    assert found.row("model", "frechet").value > 0
+    assert any("2048" in note for note in found.notes), "so few clips compare with no published number"
 
 
 def test_what_has_no_partner_is_said(tmp_path: Path) -> None:

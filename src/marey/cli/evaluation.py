@@ -36,6 +36,9 @@ def evaluate(
     texts: Annotated[Path | None, typer.Option(help="A .json or .csv of name and text.")] = None,
     given: Annotated[int | None, typer.Option(help="So many first frames are not scored.")] = None,
     baselines: Annotated[bool, typer.Option(help="Score a frozen still and a loop too.")] = True,
+    protocol: Annotated[str, typer.Option(help="Of distances of sets, such as fvd/styleganv-2048x16.")] = "",
+    weights: Annotated[Path | None, typer.Option(help="Of the network that the protocol needs.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Of these weights.")] = None,
     out: Annotated[Path | None, typer.Option(help="A folder to keep the record in, and to go on from.")] = None,
     shard: Annotated[str, typer.Option(help="Only a part of the videos, such as 0/4.")] = "",
     recipe: RecipeName = "tiny",
@@ -48,6 +51,7 @@ def evaluate(
     with progress_shown() as progress:
         if against is not None or (what.exists() and not (what / "library.db").exists()):
             from marey.evaluate import evaluate_folders
+            from marey.evaluate.sets import USUAL_PROTOCOL
 
             result = evaluate_folders(
                 what,
@@ -57,6 +61,9 @@ def evaluate(
                 texts=texts,
                 given=given,
                 baselines=baselines,
+                protocol=protocol or USUAL_PROTOCOL,
+                weights=weights,
+                sha256=sha256,
                 out=out,
                 shard=_shard(shard),
                 seed=settings.seed,

@@ -11,23 +11,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from marey.errors import MareyError
-from marey.evaluate.features import Projection, fit
+from marey.evaluate.distances import DISTANCES
 from marey.evaluate.journal import Journal
 from marey.evaluate.metrics import METRICS, USUAL, chosen
 from marey.evaluate.models import Models
-from marey.evaluate.pairing import Job, jobs, texts_of, videos
+from marey.evaluate.pairing import TRUE, Job, jobs, texts_of, videos
 from marey.evaluate.record import Evaluation
 from marey.evaluate.scoring import key_of, score
-from marey.evaluate.summary import distances, summarise
+from marey.evaluate.sets import USUAL_PROTOCOL, Plan, planned, set_distances
+from marey.evaluate.summary import summarise
 from marey.media import Unusable
 from marey.progress import Progress, follow, silent
 from marey.recipe import Evaluate as Settings
 
 PROTOCOL, ALONE = "marey/pairs-2", "marey/videos-1"
-FRECHET = "frechet"
+USUAL_DISTANCE = "frechet"
 RECORD = "record.json"
 
 
@@ -40,6 +39,9 @@ def evaluate_folders(
     texts: Path | None = None,
     given: int | None = None,
     baselines: bool = True,
+    protocol: str = USUAL_PROTOCOL,
+    weights: Path | None = None,
+    sha256: str | None = None,
     out: Path | None = None,
     shard: tuple[int, int] = (0, 1),
     seed: int = 0,
@@ -53,11 +55,14 @@ def evaluate_folders(
 
     Args:
         fake, real: a folder, a list of paths, or one video; see `pairing.videos`.
-        metrics: names, families ("motion"), "all", or "frechet"; those that need nothing more, if empty.
+        metrics: names, families ("motion"), "all", and distances of sets ("frechet", "kvd" ...); those that need
+            nothing more, if empty.
         texts: what each video was made from; see `pairing.texts_of`.
         given: so many first frames are not scored, because an image-to-video model was given them. 0 scores every
             frame; None: 1 where there are true videos, else 0.
         baselines: whether they are scored too.
+        protocol: of the distances of sets; see `protocols.PROTOCOLS`.
+        weights, sha256: of the network that the protocol needs.
         out: a folder for what is found of each video (so that a run that was killed goes on from there) and for
             record.json. None: nothing is kept.
         shard: (this one from 0, of so many): only that part of the videos is scored. Once the shards' files are in one
@@ -73,13 +78,15 @@ def evaluate_folders(
     given = (0 if true is None else 1) if given is None else given
     models = Models(settings.models)
     paired = any(job.kind == "pair" for job in work)
-    names, described, absent = _possible(metrics, work, models, paired)
+    names, asked, absent = _possible(metrics, work, models, paired, true is not None, settings)
+    plan = planned(asked, protocol, weights, sha256, *_sides(work)) if asked else None
     mine = [job for job in work if _in_shard(job.name, shard)]
 
     with Journal(out, shard) as journal:
         rows = []
         for job in follow(mine, progress, "scoring videos", len(mine)):
-            rows.append(_known_or_scored(job, names, models, journal, given, baselines, described))
+            rows.append(_known_or_scored(job, names, models, journal, given, baselines, plan))
+    good = [row for row in rows if row["status"] == "ok"]
     per_window = [_window(job, row) for job, row in zip(mine, rows, strict=True) if row["status"] == "ok"]
     failed = [
         {"id": job.name, "status": row["status"], "reason": row["reason"]}
@@ -92,12 +99,18 @@ def evaluate_folders(
     notes += [f"{one['id']}: {one['note']}." for one in per_window if one["note"]]
 
     found, differences, gaps = summarise(per_window, settings, seed)
-    if described:
-        more, missing = _frechet([row for row in rows if row["status"] == "ok"], per_window, settings)
-        found, gaps = found + more, gaps + missing
-    lengths = [row["frames"] for row in rows if row["status"] == "ok"]
+    if plan is not None:
+        held = [{"group": one["group"], "sets": row["sets"]} for one, row in zip(per_window, good, strict=True)]
+        more, missing, said = set_distances(
+            plan,
+            held,
+            least=settings.frechet_least if protocol == USUAL_PROTOCOL else 2,
+            confidence=settings.confidence,
+        )
+        found, gaps, notes = found + more, gaps + missing, notes + said
+    lengths = [row["frames"] for row in good]
     evaluation = Evaluation(
-        protocol=_protocol(paired, real is not None, given, lengths),
+        protocol=_protocol(paired, real is not None, given, lengths, plan),
         n=len(per_window),
         groups=len({one["group"] for one in per_window}),
         # A folder says nothing of where its videos come from: there is one subset, all of them.
@@ -111,8 +124,8 @@ def evaluate_folders(
         data=_digest(rows, ("shown", "true")),
         truth=_digest(rows, ("true",)),
         failed=failed,
-        command=_command(fake, real, metrics, texts, given, baselines),
-        backbones={name: models.sha256(METRICS[name].models[0]) for name in names if METRICS[name].models},
+        command=_command(fake, real, metrics, texts, given, baselines, protocol, weights, sha256),
+        backbones=_backbones(names, models, plan),
     )
     if out is not None and shard[1] == 1:
         evaluation.save(Path(out) / RECORD)
@@ -120,12 +133,12 @@ def evaluate_folders(
 
 
 def _possible(
-    words: Sequence[str], work: Sequence[Job], models: Models, paired: bool
-) -> tuple[list[str], bool, list[dict[str, str]]]:
-    """Metrics that can be computed, whether a Frechet distance is asked for, and what is absent with the reason."""
-    named = [word for word in words if word != FRECHET]
+    words: Sequence[str], work: Sequence[Job], models: Models, paired: bool, against: bool, settings: Settings
+) -> tuple[list[str], list[str], list[dict[str, str]]]:
+    """Metrics of videos and distances of sets that can be computed, and what is absent with the reason."""
+    named = [word for word in words if word not in DISTANCES]
     names = chosen(named) if named else list(USUAL) if not words else []
-    described = FRECHET in words or not words or "all" in words
+    asked = [word for word in words if word in DISTANCES]
     there, absent = [], []
     for name in names:
         needs = METRICS[name].needs
@@ -142,31 +155,56 @@ def _possible(
             raise MareyError(f"{name} cannot be computed: {reason}.")
         else:
             absent.append({"subset": "all", "metric": name, "reason": reason})
-    if described and not paired:
-        described = False
-        absent.append({"subset": "all", "metric": FRECHET, "reason": "it needs true videos of the same names"})
-    if not there and not described:
+    if asked and not against:
+        raise MareyError(f"{asked[0]} is a distance of two sets: --against would do.")
+    if not words or "all" in words:
+        if not against:
+            absent.append({"subset": "all", "metric": USUAL_DISTANCE, "reason": "it needs true videos: --against"})
+        elif min(map(len, _sides(work))) < settings.frechet_least:
+            few = " and ".join(str(len(side)) for side in _sides(work))
+            why = f"{few} videos are there; a distance needs at least {settings.frechet_least} to mean anything"
+            absent.append({"subset": "all", "metric": USUAL_DISTANCE, "reason": why})
+        elif USUAL_DISTANCE not in asked:
+            asked.append(USUAL_DISTANCE)
+    if not there and not asked:
         raise MareyError(f"None of the metrics can be computed: {absent[0]['metric']}: {absent[0]['reason']}.")
-    return there, described, absent
+    return there, asked, absent
+
+
+def _sides(work: Sequence[Job]) -> tuple[list[str], list[str]]:
+    """Names of the generated and of the true videos."""
+    return [job.name for job in work if job.shown], [job.name.removeprefix(TRUE) for job in work if job.true]
 
 
 def _known_or_scored(
-    job: Job, names: Sequence[str], models: Models, journal: Journal, given: int, baselines: bool, described: bool
+    job: Job,
+    names: Sequence[str],
+    models: Models,
+    journal: Journal,
+    given: int,
+    baselines: bool,
+    plan: Plan | None,
 ) -> dict[str, Any]:
     try:
-        key, contents = key_of(job, given, baselines, described)
+        key, contents = key_of(job, given, baselines)
     except Unusable as error:  # it may be there the next time, so it is not kept
         return {"status": error.status, "reason": str(error), "contents": {}}
     known = journal.get(key)
     ids = known.get("ids", [])
     left = [name for name in names if _stamp(name, models) not in ids]
-    if known and (known["status"] != "ok" or not left):
+    new = plan if plan is not None and plan.stamp not in ids else None
+    if known and (known["status"] != "ok" or not (left or new)):
         return known
-    row = score(job, left, models, given=given, baselines=baselines, described=described and not known)
-    if known and "features" in known:
-        row["features"] = known["features"]
-    stamps = [_stamp(name, models) for name in left]
-    return journal.put({"key": key, "id": job.name, "contents": contents, "ids": stamps, **row})
+    row = score(job, left, models, given=given, baselines=baselines, plan=new)
+    stamps = [_stamp(name, models) for name in left] + ([new.stamp] if new else [])
+    return journal.put({"key": key, "id": job.name, "contents": contents, "ids": stamps, "sets": {}, **row})
+
+
+def _backbones(names: Sequence[str], models: Models, plan: Plan | None) -> dict[str, str]:
+    found = {name: models.sha256(METRICS[name].models[0]) for name in names if METRICS[name].models}
+    if plan is not None:
+        found |= dict.fromkeys(plan.distances, plan.backbone.sha256)
+    return found
 
 
 def _stamp(name: str, models: Models) -> str:
@@ -191,25 +229,7 @@ def _window(job: Job, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _frechet(
-    rows: Sequence[dict[str, Any]], per_window: Sequence[dict[str, Any]], settings: Settings
-) -> tuple[list[Any], list[dict[str, str]]]:
-    """The Frechet distance on hand features, along the true videos' principal axes."""
-    if any("features" not in row for row in rows):
-        why = "a video has fewer than three frames"
-        return distances({}, per_window, None, why, settings)
-    methods = [method for method in ("model", "frozen", "loop", "truth") if method in rows[0]["features"]]
-    tables = {method: np.array([row["features"][method] for row in rows]) for method in methods}
-    projection: Projection | None = None
-    reason = ""
-    try:
-        projection = fit(tables["truth"], settings.frechet_dims)
-    except MareyError as error:
-        reason = str(error)
-    return distances(tables if projection else {}, per_window, projection, reason, settings)
-
-
-def _protocol(paired: bool, against: bool, given: int, lengths: Sequence[int]) -> dict[str, Any]:
+def _protocol(paired: bool, against: bool, given: int, lengths: Sequence[int], plan: Plan | None) -> dict[str, Any]:
     said: dict[str, Any] = {
         "id": PROTOCOL if paired else ALONE,
         "frames": min(lengths) if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}",
@@ -218,8 +238,9 @@ def _protocol(paired: bool, against: bool, given: int, lengths: Sequence[int]) -
     if paired:
         said |= {
             "against": "the video of the same name, at its size; frames by number, or by time where the rates differ",
-            "frechet": "principal axes of the true videos",
         }
+    if plan is not None:
+        said["sets"] = f"{plan.protocol.id} on {plan.backbone.id}: {plan.protocol.says}"
     whose = "true" if against else "own"
     return said | {
         "frozen": f"the {whose} first frame, held",
@@ -228,7 +249,15 @@ def _protocol(paired: bool, against: bool, given: int, lengths: Sequence[int]) -
 
 
 def _command(
-    fake: Path, real: Path | None, metrics: Sequence[str], texts: Path | None, given: int, baselines: bool
+    fake: Path,
+    real: Path | None,
+    metrics: Sequence[str],
+    texts: Path | None,
+    given: int,
+    baselines: bool,
+    protocol: str,
+    weights: Path | None,
+    sha256: str | None,
 ) -> str:
     words = ["marey", "evaluate", str(fake)]
     words += ["--against", str(real)] if real is not None else []
@@ -236,6 +265,9 @@ def _command(
     words += ["--texts", str(texts)] if texts is not None else []
     words += ["--given", str(given)]
     words += [] if baselines else ["--no-baselines"]
+    words += ["--protocol", protocol] if protocol != USUAL_PROTOCOL else []
+    words += ["--weights", str(weights)] if weights is not None else []
+    words += ["--sha256", sha256] if sha256 else []
     return shlex.join(words)
 
 

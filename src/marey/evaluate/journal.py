@@ -79,4 +79,5 @@ class Journal:
         for method, found in row["values"].items():
             values.setdefault(method, {}).update(found)
         ids = sorted({*before["ids"], *row["ids"]})
-        self._rows[key] = {**before, **row, "values": values, "ids": ids}
+        sets = {**before.get("sets", {}), **row.get("sets", {})}
+        self._rows[key] = {**before, **row, "values": values, "ids": ids, "sets": sets}

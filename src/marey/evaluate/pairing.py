@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from marey.errors import MareyError
 from marey.evaluate.views import View
-from marey.media import Reading, probe, read
+from marey.media import probe, read
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".gif"})
 LISTS = frozenset({".txt", ".csv", ".json", ".jsonl"})
+TRUE = "true/"
+"""Before the name of a true video that stands by itself."""
 RATE = 0.01
 """Rates that differ by less than this share are one rate: frames are then paired by their number."""
 
@@ -36,38 +38,51 @@ class Job:
         return "true" if self.shown is None else "alone" if self.true is None else "pair"
 
 
-@dataclass
+Tap = Callable[[int, View], None]
+"""Is given the number and the view of each frame that is decoded."""
+
+
 class Frames:
     """Frames of a job in step, from one decode of each video. What the reading found stands in it at the end.
 
     A video of another size than its truth is brought to the truth's size. Where the rates differ, each frame of the
     generated video is paired with the true frame that is nearest in time.
+
+    Attributes:
+        readings: of the generated video and of the truth, where there is one; what their probes tell is known at once.
+        taps: of each, called for all of its frames as they are, those without a partner too.
+
+    Raises:
+        Unusable: a video cannot be opened.
     """
 
-    shown: Path
-    true: Path | None
-    note: str = ""
-    fps: float = 0.0
-    count: int = 0
-    width: int = 0
-    height: int = 0
+    def __init__(self, shown: Path, true: Path | None) -> None:
+        self.paths = [path for path in (shown, true) if path is not None]
+        self.readings = [read(path, probe(path)) for path in self.paths]
+        self.taps: list[list[Tap]] = [[] for _ in self.paths]
+        self.note = ""
+        self.count = self.width = self.height = 0
+
+    @property
+    def fps(self) -> float:
+        """Of the generated video."""
+        return self.readings[0].probe.fps
 
     def __iter__(self) -> Iterator[tuple[View, View | None]]:
-        reading = read(self.shown, probe(self.shown))
-        self.fps = reading.probe.fps
-        if self.true is None:
-            for view in _views(reading):
+        first = self._views(0)
+        if len(self.paths) == 1:
+            for view in first:
                 self._count(view)
                 yield view, None
             return
-        other = read(self.true, probe(self.true))
-        by_time = abs(other.probe.fps - self.fps) > RATE * max(other.probe.fps, self.fps)
+        rate = self.readings[1].probe.fps
+        by_time = abs(rate - self.fps) > RATE * max(rate, self.fps)
         notes = []
         if by_time:
-            notes.append(f"{self.fps:g} frames a second against {other.probe.fps:g}: frames were paired by time")
-        size: tuple[int, int] | None = None
-        first, second = _views(reading), _views(other)
+            notes.append(f"{self.fps:g} frames a second against {rate:g}: frames were paired by time")
+        second = self._views(1)
         left: Iterator[View] | None = None
+        resized = False
         here, ahead = next(second, None), next(second, None)
         for view in first:
             while by_time and ahead is not None and here is not None and _nearer(ahead, here, view):
@@ -75,23 +90,31 @@ class Frames:
             if here is None:
                 left = first
                 break
+            shown = view
             if view.rgb.shape != here.rgb.shape:
-                if size is None:
-                    size = view.rgb.shape[1], view.rgb.shape[0]
-                    notes.append(f"{size[0]}x{size[1]} pixels were brought to the truth's {_size(here)}")
-                view = View(_fitted(view, here), view.seconds)
-            self._count(view)
-            yield view, here
+                if not resized:
+                    notes.append(f"{_size(view)} pixels were brought to the truth's {_size(here)}")
+                    resized = True
+                shown = View(_fitted(view, here), view.seconds)
+            self._count(shown)
+            yield shown, here
             if not by_time:
                 here, ahead = ahead, next(second, None)
-            elif ahead is None and view.seconds >= here.seconds + 0.5 / other.probe.fps:
+            elif ahead is None and view.seconds >= here.seconds + 0.5 / rate:
                 here = None
         over = sum(1 for _ in left) + 1 if left else 0
-        behind = 0 if by_time else (here is not None) + (ahead is not None) + sum(1 for _ in second)
-        for rest, path in ((over, self.shown), (behind, self.true)):
+        behind = (here is not None) + (ahead is not None) + sum(1 for _ in second)
+        for rest, path in ((over, self.paths[0]), (0 if by_time else behind, self.paths[1])):
             if rest:
                 notes.append(f"{path.name} has {self.count + rest} frames: the first {self.count} were compared")
         self.note = "; ".join(notes)
+
+    def _views(self, which: int) -> Iterator[View]:
+        for frame in self.readings[which]:
+            view = View(frame.rgb(None), float(frame.seconds))
+            for tap in self.taps[which]:
+                tap(frame.n, view)
+            yield view
 
     def _count(self, view: View) -> None:
         self.count += 1
@@ -108,7 +131,7 @@ def jobs(
     names = sorted(shown.keys() & true.keys())
     if not names:
         alone = [Job(name, path, None, texts.get(name, "")) for name, path in sorted(shown.items())]
-        return [*alone, *(Job(f"true/{name}", None, path) for name, path in sorted(true.items()))], [
+        return [*alone, *(Job(f"{TRUE}{name}", None, path) for name, path in sorted(true.items()))], [
             "No name is in both: there are no pairs, and only what needs no truth of each video is measured."
         ]
     notes = []
@@ -187,11 +210,6 @@ def _listed(where: Path) -> list[Path] | dict[str, Path]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MareyError(f"{where} is no list of videos ({error!r}): a path a line would do.") from error
     return [where.parent / path for path in said]
-
-
-def _views(reading: Reading) -> Iterator[View]:
-    for frame in reading:
-        yield View(frame.rgb(None), float(frame.seconds))
 
 
 def _nearer(ahead: View, here: View, to: View) -> bool:
