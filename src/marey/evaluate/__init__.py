@@ -1,6 +1,7 @@
 """Moments, distances and scores of videos: how good, compared with what, and how sure."""
 
 from marey.evaluate.backbones import BACKBONES, Backbone, Loader, open_backbone
+from marey.evaluate.calibration import auroc, average_precision, ece, reliability
 from marey.evaluate.distances import DISTANCES, Distance, Found
 from marey.evaluate.evaluate import evaluate
 from marey.evaluate.folders import evaluate_folders
@@ -30,9 +31,12 @@ __all__ = [
     "Record",
     "Reservoir",
     "Row",
+    "auroc",
+    "average_precision",
     "clip_score",
     "cluster_bootstrap",
     "detection",
+    "ece",
     "evaluate",
     "evaluate_folders",
     "frechet",
@@ -40,5 +44,6 @@ __all__ = [
     "open_backbone",
     "point_detection",
     "ranked",
+    "reliability",
     "wilson",
 ]

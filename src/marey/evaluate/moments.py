@@ -46,6 +46,7 @@ class MomentState:
         self._held: list[Array] = []
         self._waiting = 0
         self._fold = max(d + 1, _LEAST_FOLD)
+        self._total: Sums | None = None
 
     @classmethod
     def of(cls, mean: npt.ArrayLike, covariance: npt.ArrayLike, n: int) -> "MomentState":
@@ -78,7 +79,7 @@ class MomentState:
     @property
     def fourth(self) -> float:
         """The sum of |x|^4 (about zero, not the mean); NaN where the state was made `of` a mean and a covariance."""
-        return self._folded.fourth + _fourth(self._rows())
+        return self.sums().fourth
 
     @property
     def vectors(self) -> Array | None:
@@ -87,7 +88,9 @@ class MomentState:
 
     def sums(self) -> Sums:
         """All moments at once."""
-        return _chan(self._folded, _sums(self._rows()))
+        if self._total is None:
+            self._total = _chan(self._folded, _sums(self._rows()))
+        return self._total
 
     def second(self) -> Array:
         """E[x x^T] `(d, d)`, not centred.
@@ -214,6 +217,7 @@ class MomentState:
         self._folded, self._held, self._waiting = self.sums(), [], 0
 
     def _hold(self, rows: Array) -> None:
+        self._total = None
         self._held.append(rows)
         self._waiting += len(rows)
         if self._waiting >= self._fold:
@@ -254,21 +258,17 @@ def frechet(a: MomentState, b: MomentState, *, biased: bool = False) -> float:
         if state.n < 2:
             raise MareyError(f"A Frechet distance needs two vectors or more a side; there are {state.n}.")
     first, second = _few(a), _few(b)
-    spread = 0.0
+    scale = 1 / math.sqrt(divisors[0] * divisors[1])
     if first is not None and second is not None:
-        overlap = float(np.linalg.svd(first @ second.T, compute_uv=False).sum()) / math.sqrt(divisors[0] * divisors[1])
-        spread = float((first**2).sum()) / divisors[0] + float((second**2).sum()) / divisors[1]
-    elif first is not None or second is not None:
-        few, many, n = (first, b, divisors[0]) if first is not None else (second, a, divisors[1])
-        assert few is not None
-        covariance = many.covariance(biased=biased)
-        overlap = _roots(few @ covariance @ few.T / n)
-        spread = float((few**2).sum()) / n + float(np.trace(covariance))
+        overlap = float(np.linalg.svd(first @ second.T, compute_uv=False).sum()) * scale
+    elif first is not None:
+        overlap = _roots(first @ b.scatter @ first.T) * scale
+    elif second is not None:
+        overlap = _roots(second @ a.scatter @ second.T) * scale
     else:
-        one, other = a.covariance(biased=biased), b.covariance(biased=biased)
-        root = _root(one)
-        overlap = _roots(root.T @ other @ root)
-        spread = float(np.trace(one)) + float(np.trace(other))
+        root = _root(a.scatter)
+        overlap = _roots(root.T @ b.scatter @ root) * scale
+    spread = float(np.trace(a.scatter)) / divisors[0] + float(np.trace(b.scatter)) / divisors[1]
     apart = a.mean - b.mean
     return max(0.0, float(apart @ apart) + spread - 2 * overlap)
 
@@ -307,10 +307,10 @@ def _roots(symmetric: Array) -> float:
     return float(np.sqrt(np.clip(np.linalg.eigvalsh(symmetric), 0, None)).sum())
 
 
-def _root(covariance: Array) -> Array:
-    """R with R R^T = covariance: Cholesky's, or the symmetric one where the covariance is singular."""
+def _root(scatter: Array) -> Array:
+    """R with R R^T = scatter: Cholesky's, or the symmetric one where the scatter is singular."""
     try:
-        return np.asarray(np.linalg.cholesky(covariance))
+        return np.asarray(np.linalg.cholesky(scatter))
     except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
+        values, vectors = np.linalg.eigh(scatter)
         return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T)
