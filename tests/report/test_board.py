@@ -117,6 +117,22 @@ def test_only_what_all_have_is_compared(records: Path, tmp_path: Path) -> None:
     assert all(score.found.n == 6 for entry in found.entries for score in entry.scores.values())
 
 
+def test_distances_of_sets_stand_beside_where_they_compare(records: Path) -> None:
+    settings = Evaluate(resamples=200, frechet_least=4)
+    found = {name: evaluate_folders(records / folder, records / "real", settings, metrics=["frechet", "psnr"])
+             for name, folder in (("good", "a"), ("noisy", "b"))}  # fmt: skip
+    board = leaderboard(found)
+    assert [column.key for column in board.columns] == ["psnr", "frechet"]
+    good, noisy, frozen, *_ = board.entries
+    assert good.scores["frechet"].found.value < noisy.scores["frechet"].found.value
+    assert good.scores["frechet"].place == "first"
+    assert frozen.scores["frechet"].place == ""
+    other = dict(found, noisy=replace(found["noisy"], backbones={"frechet": "0" * 64}))
+    board = leaderboard(other)
+    assert [column.key for column in board.columns] == ["psnr"]
+    assert any("Frechet distance: not on the board" in note for note in board.notes)
+
+
 class Tags(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()

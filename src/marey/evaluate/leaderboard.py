@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from marey.errors import MareyError
+from marey.evaluate.distances import DISTANCES
 from marey.evaluate.intervals import Interval, cluster_bootstrap
 from marey.evaluate.measure import Metric
 from marey.evaluate.metrics import METRICS
-from marey.evaluate.record import METHODS, Evaluation
+from marey.evaluate.record import METHODS, Evaluation, Row
 
 BASELINES = ("frozen", "loop", "frozen_autoencoder", "drift", "autoencoder", "truth")
 STILL = 0.5
@@ -135,9 +136,14 @@ def leaderboard(models: Mapping[str, Evaluation]) -> Board:
             notes.append(f"Could not be scored: {_videos(len(failed))} of {name}, such as {failed[0]['id']!r}.")
     groups = [windows[first_name][video]["group"] for video in shared]
     columns = _columns(models)
-    entries = [
-        Entry(name, "model", _scores(models, windows, name, "model", columns, shared, groups)) for name in models
-    ]
+    sets, said = _set_columns(models, shared)
+    notes += said
+
+    def scored(name: str, method: str) -> dict[str, Score]:
+        of_videos = _scores(models, windows, name, method, columns, shared, groups)
+        return {**of_videos, **_set_scores(models, name, method, sets)}
+
+    entries = [Entry(name, "model", scored(name, "model")) for name in models]
     ranked = next((column.key for column in columns if column.metric.better != "near truth"), None)
     if ranked:
         falls = next(column for column in columns if column.key == ranked).metric.better == "higher"
@@ -148,7 +154,7 @@ def leaderboard(models: Mapping[str, Evaluation]) -> Board:
             )
         )
     for method in BASELINES:
-        scores = _scores(models, windows, first_name, method, columns, shared, groups)
+        scores = scored(first_name, method)
         if scores:
             entries.append(Entry(METHODS[method], method, scores))
     notes += _still(entries)
@@ -157,7 +163,7 @@ def leaderboard(models: Mapping[str, Evaluation]) -> Board:
         dict(first.protocol),
         len(shared),
         len(set(groups)),
-        columns,
+        [*columns, *sets],
         entries,
         dict(models),
         shared,
@@ -205,6 +211,50 @@ def _columns(models: Mapping[str, Evaluation]) -> list[Column]:
             key = name if len(kinds) == 1 else f"{name} {backbone[:8]}"
             columns.append(Column(key, metric, id, backbone))
     return columns
+
+
+def _set_columns(models: Mapping[str, Evaluation], shared: Sequence[str]) -> tuple[list[Column], list[str]]:
+    """Distances of sets, where all records have them of the same kind and of no other videos than the shared ones."""
+    columns, notes = [], []
+    for name, distance in DISTANCES.items():
+        rows = {model: one.row("model", name) for model, one in models.items()}
+        there = [row for row in rows.values() if row is not None]
+        if not there:
+            continue
+        kinds = {(row.id, models[model].backbones.get(name, "")) for model, row in rows.items() if row is not None}
+        whole = all(len(one.windows) == len(shared) for one in models.values())
+        if len(there) < len(rows) or len(kinds) > 1 or len({row.n for row in there}) > 1 or not whole:
+            notes.append(f"{distance.title}: not on the board, for the records differ in protocol, network or videos.")
+            continue
+        ((id, backbone),) = kinds
+        says = f"{distance.says} Not a mean over videos: the interval is around the value without bias."
+        about = Metric(name, id, distance.title, distance.unit, "lower", says, "sets")
+        columns.append(Column(name, about, id, backbone))
+    return columns, notes
+
+
+def _set_scores(
+    models: Mapping[str, Evaluation], name: str, method: str, columns: Sequence[Column]
+) -> dict[str, Score]:
+    scores = {}
+    for column in columns:
+        row = models[name].row(method, column.metric.name)
+        if row is None:
+            continue
+        rivals = {model: one.row("model", column.metric.name) for model, one in models.items()}
+        best = min((_believed(rival) for rival in rivals.values() if rival is not None), key=lambda one: one.value)
+        mine = _believed(row)
+        place = ""
+        if method == "model" and None not in (mine.low, best.high):
+            # Of two sets against a third there are no pairs: only intervals that lie apart tell them apart.
+            place = "first" if (mine.low or 0.0) <= (best.high or 0.0) else "after"
+        scores[column.key] = Score(mine, place)
+    return scores
+
+
+def _believed(row: Row) -> Interval:
+    value = row.value if row.corrected is None else row.corrected
+    return Interval(value, row.low, row.high, row.n, row.groups, row.interval, row.note)
 
 
 def _scores(

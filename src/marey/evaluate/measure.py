@@ -13,7 +13,7 @@ from marey.evaluate.views import Step
 if TYPE_CHECKING:
     from marey.evaluate.models import Models
 
-Family = Literal["fidelity", "motion", "consistency", "looks", "text"]
+Family = Literal["fidelity", "motion", "consistency", "looks", "text", "sets"]
 
 
 @dataclass(frozen=True)

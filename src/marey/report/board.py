@@ -82,7 +82,11 @@ def board(
         MareyError: a record is missing, or they cannot be ranked together.
     """
     found = leaderboard(read_records(records))
-    ranked = [column.key for column in found.columns if column.metric.better != "near truth"]
+    ranked = [
+        column.key
+        for column in found.columns
+        if column.metric.better != "near truth" and column.metric.family != "sets"  # a set has no worst clip
+    ]
     by = by or (ranked[0] if ranked else "")
     if by not in ranked:
         raise MareyError(f"No model has {by!r} in its record: one of {', '.join(ranked) or 'none'} would do.")
@@ -280,7 +284,7 @@ def _drill(found: Board, entry: Entry, column: Column, clips: int, tone: str) ->
             clip = _clip(windows[name], rank, f"{title} {short(scores[name])} {column.metric.unit}".rstrip())
             if clip is not None:
                 made.append(clip)
-    names = [one.metric.name for one in found.columns]
+    names = [one.metric.name for one in found.columns if one.metric.family != "sets"]
     table = []
     for name in worst_first[:_ROWS]:
         of = windows[name]["values"].get("model", {})
