@@ -427,8 +427,11 @@ class Judges(Section):
     looks_head: str | None = None
     """LAION's aesthetic head, for the CLIP that is given."""
     looks_head_sha256: str | None = None
+    raft: str | None = None
+    """Weights of RAFT, .safetensors or .pth; VBench has raft-things."""
+    raft_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
     scripts: dict[str, Script] = {}
-    """raft, amt, musiq, dreamsim: see docs/evaluate.md."""
+    """amt, musiq, dreamsim: see docs/evaluate.md."""
 
 
 class Evaluate(Section):

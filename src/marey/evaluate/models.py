@@ -17,14 +17,14 @@ from marey.signals import embedding, match
 from marey.signals.given import Given, absent
 
 SCRIPTS = {
-    "raft": "optical flow: two pictures float32 (1, 3, H, W) in 0..255 to (1, 2, H, W) in pixels",
     "amt": "the picture between: two pictures float32 (1, 3, H, W) in 0..1 to the same",
     "musiq": "quality: a picture float32 (1, 3, H, W) in 0..1 to a number in 0..100",
     "dreamsim": "a vector: a picture float32 (1, 3, 224, 224) in 0..1 to (1, D)",
 }
 """TorchScript files that can be given, and what each must take and give."""
-NAMES = ("lite", "conse", "clip", "dino", "lpips", "aesthetic", *SCRIPTS)
+NAMES = ("lite", "conse", "clip", "dino", "lpips", "aesthetic", "raft", *SCRIPTS)
 _SIDE = 224
+_RAFT_MULTIPLE, _RAFT_UPDATES = 8, 20
 
 
 class Models:
@@ -45,6 +45,7 @@ class Models:
                 self.given.lpips_trunk and self.given.lpips_heads,
                 "evaluate.models.lpips_trunk and .lpips_heads, two files",
             ),
+            "raft": (self.given.raft, "evaluate.models.raft, a file"),
             "aesthetic": (self.given.looks_head, "evaluate.models.looks_head, a file"),
         }
         there, what = asked.get(name, (name in self.given.scripts, f"evaluate.models.scripts.{name}, a TorchScript"))
@@ -108,17 +109,25 @@ class Models:
             )
         return self._once("aesthetic", lambda: Aesthetic(path, wanted or self.sha256("aesthetic")))
 
-    def script_flow(self, name: str, before: View, after: View) -> np.ndarray:
-        """Flow (H, W, 2) in pixels from one frame to another."""
+    def raft_flow(self, before: View, after: View) -> np.ndarray:
+        """Flow (H, W, 2) in pixels from one frame to another, as VBench asks RAFT: at full size, in 20 rounds."""
 
         def found() -> np.ndarray:
             import torch
+            from torch.nn import functional
 
+            pair = [_tensor(view.rgb) / 127.5 - 1 for view in (before, after)]
+            height, width = pair[0].shape[-2:]
+            down, across = -height % _RAFT_MULTIPLE, -width % _RAFT_MULTIPLE
+            edges = (across // 2, across - across // 2, down // 2, down - down // 2)
+            pair = [functional.pad(picture, edges, mode="replicate") for picture in pair]
             with torch.inference_mode():
-                field = self._script(name)(_tensor(before.rgb), _tensor(after.rgb))
-            return np.asarray(field[0].permute(1, 2, 0).numpy(), np.float32)
+                field = self._raft(*pair, updates=_RAFT_UPDATES)
+            field = field[0, :, edges[2] : edges[2] + height, edges[0] : edges[0] + width]
+            return np.asarray(field.permute(1, 2, 0).numpy(), np.float32)
 
-        return after.made((name, before.number), found)
+        flow: np.ndarray = after.made(("raft", before.number), found)
+        return flow
 
     def between(self, name: str, before: View, after: View) -> np.ndarray:
         """The picture between two, uint8 (H, W, 3)."""
@@ -147,6 +156,17 @@ class Models:
 
         return load_lpips(self._path(self.given.lpips_trunk), self._path(self.given.lpips_heads))
 
+    @cached_property
+    def _raft(self) -> Any:
+        from marey.network.raft import load_raft
+
+        path, wanted = self._path(self.given.raft), self.given.raft_sha256
+        if wanted is None and path.suffix != ".safetensors":
+            raise MareyError(f"{path} is a pickle: it is read where evaluate.models.raft_sha256 names its sha256.")
+        if wanted is not None and wanted.lower() != self.sha256("raft"):
+            raise MareyError(f"{path} has the sha256 {self.sha256('raft')}, not {wanted}: it was not opened.")
+        return load_raft(path, self.sha256("raft"))
+
     def _clip(self) -> Any:
         return embedding.Clip(
             Given(clip=str(self._path(self.given.clip)), clip_name=f"clip-{self.sha256('clip')[:12]}"), 1
@@ -172,8 +192,8 @@ class Models:
             files = [*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*config.json"))]
         elif name == "lpips":
             files = [self._path(self.given.lpips_trunk), self._path(self.given.lpips_heads)]
-        elif name == "aesthetic":
-            files = [self._path(self.given.looks_head)]
+        elif name in ("aesthetic", "raft"):
+            files = [self._path(self.given.looks_head if name == "aesthetic" else self.given.raft)]
         else:
             files = [self._path(self.given.scripts[name].file)]
         digests = [_sha256(path) for path in files]

@@ -73,7 +73,7 @@ class TemporalFlickering(Measure):
         if step.before is not None:
             self._frames += self._frames == 1
             limit = 3.0 * min(step.shown.rgb.shape[:2]) / 256
-            field = self.subject.models.script_flow("raft", step.before, step.shown)
+            field = self.subject.models.raft_flow(step.before, step.shown)
             self._fast += fastest(field, 0.02) > limit
             self._changes.append(absolute_change(step.before, step.shown))
 
@@ -121,7 +121,7 @@ class DynamicDegreeByRaft(DynamicDegree):
     )
 
     def flow(self, before: View, after: View) -> np.ndarray:
-        return self.subject.models.script_flow("raft", before, after)
+        return self.subject.models.raft_flow(before, after)
 
 
 class AestheticQuality(MeanMeasure):
