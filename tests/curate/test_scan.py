@@ -24,6 +24,8 @@ def test_sidecars_and_hidden_files_are_no_inputs_and_the_rest_is(tmp_path: Path)
         "a.mp4",
         "a.txt",
         "a.truth.json",
+        "a.flow.npz",
+        "a.labels.npz",
         "LICENCES.json",
         ".DS_Store",
         "b.jpg",

@@ -168,7 +168,7 @@ def test_shots_come_from_a_folder_and_what_is_none_is_left_out(photos: Path, tmp
 
 def test_they_enter_the_road_with_text_and_licence(photos: Path, tmp_path: Path) -> None:
     place = tmp_path / "footage"
-    film_shapes(place / "shapes", 2, seconds=1.2, workers=0)
+    film_shapes(place / "shapes", 2, seconds=1.2, flow=True, workers=0)
     film_photos(photos, place / "camera", moves=["pan right"], seconds=1.2, size=48, workers=0)
     curate(place, tmp_path / "library", workers=0)
     with Library.open(tmp_path / "library") as library:

@@ -114,8 +114,8 @@ def _walk(folder: Path, leave: Path | None, above: frozenset[tuple[int, int]]) -
 
 
 def is_sidecar(path: Path, names: set[str]) -> bool:
-    """Whether a file tells of footage beside it: licences, known truth, or a caption."""
-    if path.name == LICENCES or path.name.endswith(".truth.json"):
+    """Whether a file tells of footage beside it: licences, known truth (flow and labels too), or a caption."""
+    if path.name == LICENCES or path.name.endswith((".truth.json", ".flow.npz", ".labels.npz")):
         return True
     if path.suffix.lower() != ".txt":
         return False
