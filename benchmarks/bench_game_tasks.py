@@ -1,81 +1,95 @@
-"""The tasks of the world of Jules, by small judges: python benchmarks/bench_game_tasks.py [CLIPS] [STEPS]
+"""The tasks of the world of Jules: OMP_NUM_THREADS=1 python benchmarks/bench_game_tasks.py [JUDGE] [AUTOENCODER]
 
-Retrieval between video, text and sound with distinct texts, its ceiling, chance, and shuffled pairs as a negative
-control; a classifier of events; labels read from colours, after a reconstruction too (the pictures as JPEG of falling
-quality stand for one: any codec of a model goes the same way).
+Straight from the game, without files, on plays that the judge that comes with Marey (or the one in the folder JUDGE)
+never saw: the judge of events with its negative controls; retrieval between video, text and sound, with towers that are
+trained here; semantic maps read from pictures, blurred ones, and those that an autoencoder gives back. CPU seconds.
 """
 
 import sys
 import time
+from pathlib import Path
 
-import cv2
 import numpy as np
+from jules import plays, windows
 
-from marey.evaluate.judges import Dual, Events, Labels, semantic_iou
-from marey.evaluate.retrieval import Retrieval, paired_retrieval, retrieval
+from marey.evaluate.judges import SHIPPED, Events
+from marey.evaluate.record import Evaluation
+from marey.evaluate.tasks import judge_events, judge_labels, judge_retrieval, reconstructed
 from marey.worlds.game import clip
 from marey.worlds.game.tiles import LABELS
 
-SEED, FRAMES, SIZE = 7, 96, 32
-EVENTS = ("coin", "gem", "stomp", "killed", "climb", "duck", "run")
+SEED = 777
+TRIED, PAIRED, DRAWN = 120, 700, 500
+STEPS = 500
 
 
-def line(name: str, told: Retrieval) -> None:
-    cells = " ".join(f"{100 * told.recall[k].value:6.1f}" for k in told.recall)
-    chance = " ".join(f"{100 * told.chance[k]:5.2f}" for k in told.chance)
-    ceiling = " ".join(f"{100 * told.ceiling[k]:5.1f}" for k in told.ceiling)
-    rank = f"median rank {told.median_rank:.0f} of {told.candidates}"
-    print(f"{name:<34}{cells}   chance {chance}   ceiling {ceiling}   {rank}")
+def events(judge: Events) -> None:
+    held = list(plays(SEED, 0, TRIED))
+    for frames in (96, 48):
+        found = judge_events(judge, windows(held, frames))
+        print(f"\n{found.n} clips of {frames} frames, {found.groups} levels")
+        print(f"{'event':<22}{'balanced accuracy':>28}{'found':>9}{'falsely':>9}")
+        for row in found.rows:
+            name = row.metric.removeprefix("balanced accuracy, ")
+            if name != row.metric:
+                hit, false = (found.row("clips", f"{what}, {name}") for what in ("found", "falsely found"))
+                assert hit is not None
+                assert false is not None
+                ends = f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+                print(f"{name:<22}{ends:>28}{hit.value:>9.3f}{false.value:>9.3f}   {hit.n} with it")
+        for method in ("clips", "shuffled", "frozen", "reversed"):
+            mean, asked = (found.row(method, what) for what in ("balanced accuracy", "asked and found"))
+            assert mean is not None
+            assert asked is not None
+            print(f"{method:<22}{mean.value:>12.3f} on the mean; asked and found {asked.value:.3f}")
+        error = found.row("clips", "calibration error")
+        assert error is not None
+        print(f"calibration error {error.value:.3f}; too rare: {', '.join(gap['metric'] for gap in found.absent)}")
 
 
-def main(count: int, steps: int) -> None:
-    start = time.perf_counter()
-    held = max(100, count // 5)
-    clips = [clip(SEED, number, FRAMES) for number in range(count + held)]
-    videos = np.stack([one.frames(SIZE)[::6] for one in clips])
-    texts = [one.text for one in clips]
-    sounds = np.stack([one.sound() for one in clips])
-    print(f"{count} clips to train on, {held} held out, {len(set(texts))} distinct texts of {len(texts)}")
-    print(f"made in {time.perf_counter() - start:.0f} s\n")
-    print(f"{'recall, %':<34}{'R@1':>6} {'R@5':>6} {'R@10':>6}")
-    seen, said = videos[count:], texts[count:]
-    text = Dual.of_text(videos[:count], texts[:count], steps=steps, seed=0).similarity(seen, said)
-    line("video to text, distinct", retrieval(text, said, to="text"))
-    line("text to video, distinct", retrieval(text, said, to="video"))
-    line("video to text, paired", paired_retrieval(text, said, to="text"))
-    line("text to video, paired", paired_retrieval(text, said, to="video"))
-    shuffled = np.random.default_rng(0).permutation(held)
-    line("video to text, shuffled pairs", retrieval(text[:, shuffled], said, to="text"))
-    sound = Dual.of_sound(videos[:count], sounds[:count], steps=steps, seed=0).similarity(seen, sounds[count:])
-    each = list(range(held))
-    line("video to sound", retrieval(sound, each, to="text"))
-    line("sound to video", retrieval(sound, each, to="video"))
-
-    happened = [{deed.verb for deed in one.deeds} for one in clips]
-    judge = Events.trained(videos[:count], happened[:count], EVENTS, steps=steps, seed=0)
-    sure = judge(seen) > 0.5
-    print(f"\n{'event':<12}{'share':>8}{'right':>8}{'found':>8}{'false':>8}   (%)")
-    for n, name in enumerate(EVENTS):
-        true = np.array([name in each for each in happened[count:]])
-        cells = (true.mean(), (sure[:, n] == true).mean(), sure[true, n].mean(), sure[~true, n].mean())
-        print(f"{name:<12}" + "".join(f"{100 * value:8.1f}" for value in cells))
-
-    pictures = [next(iter(one.pictures(64))) for one in clips[: count + held]]
-    colours, labels = np.stack([one.rgb for one in pictures]), np.stack([one.labels for one in pictures])
-    reader = Labels.trained(colours[:count], labels[:count], len(LABELS), steps=steps, seed=0)
-    print("\nmean IoU of the labels that are there")
-    for quality in (None, 90, 50, 20, 5):
-        again = colours[count:] if quality is None else np.stack([jpeg(one, quality) for one in colours[count:]])
-        scores = semantic_iou(reader(again), labels[count:], len(LABELS))
-        name = "as drawn" if quality is None else f"JPEG at {quality}"
-        print(f"{name:<12}{np.mean(list(scores.values())):8.3f}")
-    print(f"\n{time.perf_counter() - start:.0f} s in all")
+def retrieval(judge: Events) -> None:
+    known = windows(list(plays(SEED, 10_000, PAIRED)), 96, sound=True)
+    found = judge_retrieval(known, judge, steps=STEPS, heldout=1000 / len(known))
+    print(
+        f"\ntrained on {found.protocol['trained on']} clips; {found.n} candidates, "
+        f"{found.protocol['distinct texts']} distinct texts"
+    )
+    for method in dict.fromkeys(row.method for row in found.rows):
+        cells = [found.row(method, name) for name in ("R@1", "R@5", "R@10", "median rank")]
+        shares = "".join(f"{100 * row.value:7.1f}" for row in cells[:3] if row)
+        last, rank = cells[2], cells[3]
+        assert last is not None
+        assert rank is not None
+        print(f"{method:<26}{shares}   median rank {rank.value:.0f} {rank.note}; at 10: {last.note}")
 
 
-def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+def labels(autoencoder: Path | None) -> None:
+    ways = {}
+    if autoencoder is not None:
+        import torch
+
+        from marey.train.autoencoder import load_autoencoder
+
+        ways["autoencoder"] = reconstructed(load_autoencoder(autoencoder, torch.device("cpu")))
+    drawn = [next(iter(clip(SEED, 100_000 + number, 1).pictures(64))) for number in range(DRAWN)]
+    pictures, maps = np.stack([one.rgb for one in drawn]), np.stack([one.labels for one in drawn])
+    told: Evaluation = judge_labels(pictures, maps, LABELS, range(DRAWN), steps=300, ways=ways)
+    print(f"\nmean IoU over labels, {told.n} pictures held out")
+    for row in told.rows:
+        if row.metric == "mean IoU":
+            print(f"{row.method:<16}{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]")
+
+
+def main(judge: Path, autoencoder: Path | None) -> None:
+    start = time.process_time()
+    opened = Events.open(judge)
+    for part in (lambda: events(opened), lambda: retrieval(opened), lambda: labels(autoencoder)):
+        part()
+        print(f"({time.process_time() - start:.0f} CPU seconds so far)", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, int(sys.argv[2]) if len(sys.argv) > 2 else 600)
+    main(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else SHIPPED,
+        Path(sys.argv[2]) if len(sys.argv) > 2 else None,
+    )

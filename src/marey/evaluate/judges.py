@@ -1,85 +1,28 @@
 """Judges for worlds with known truth: trained on clips of which all is known, asked about clips that a model made.
 
-`Dual` learns which text (or sound) belongs to which video; `Events` says what happens in a clip; `Labels` reads the
-semantic map from colours. All take uint8 RGB videos (N, T, H, W, 3), are trained from nothing by a seed, and are told
-apart from the measures that published tables use by their own names. They need the extra 'train'.
+`Events` says what happens in a clip; `Labels` reads the semantic map from colours. Both take uint8 RGB, are trained
+from nothing by a seed, and are told apart from the measures that published tables use by their own names. They need
+the extra 'train'.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from marey.errors import require
+from marey.errors import MareyError, require
+from marey.evaluate.known import EVENTS, MOMENTS, RATE, THINGS, WEIGHTS, Known, mirrored, pictures, shown
+from marey.evaluate.learning import fit, mixed, networks, seeded
 from marey.progress import Progress, silent
 
-if TYPE_CHECKING:
-    import torch
-
-FRAMES, SIZE = 16, 32
-"""A clip is looked at in so many frames, at this height and width."""
-
-
-@dataclass(frozen=True)
-class Dual:
-    """Two towers that were trained on pairs: video and text, or video and sound."""
-
-    _towers: Any
-    _second: Callable[[Any], "torch.Tensor"]
-
-    @classmethod
-    def of_text(
-        cls, videos: np.ndarray, texts: Sequence[str], *, steps: int, seed: int, progress: Progress = silent
-    ) -> "Dual":
-        """Trained on videos (N, T, H, W, 3) and their texts."""
-        network = _network()
-        words = network.Words(texts)
-        towers = _seeded(seed, lambda: network.Towers(network.VideoTower(), network.TextTower(len(words))))
-        same = _same(texts)
-        return cls._fitted(towers, videos, list(texts), words, same, steps, seed, progress)
-
-    @classmethod
-    def of_sound(
-        cls, videos: np.ndarray, sounds: np.ndarray, *, steps: int, seed: int, progress: Progress = silent
-    ) -> "Dual":
-        """Trained on videos and their sounds, float32 (N, samples) in -1..1."""
-        network = _network()
-        towers = _seeded(seed, lambda: network.Towers(network.VideoTower(), network.SoundTower()))
-        return cls._fitted(towers, videos, sounds, _tensor, np.eye(len(videos), dtype=bool), steps, seed, progress)
-
-    @classmethod
-    def _fitted(
-        cls,
-        towers: Any,
-        videos: np.ndarray,
-        others: Any,
-        second: Callable[[Any], "torch.Tensor"],
-        same: np.ndarray,
-        steps: int,
-        seed: int,
-        progress: Progress,
-    ) -> "Dual":
-        import torch
-
-        seen, heard = clips(videos), second(others)
-        alike = torch.from_numpy(same)
-
-        def loss(rows: "torch.Tensor") -> "torch.Tensor":
-            return towers.loss(seen[rows], heard[rows], alike[rows][:, rows])
-
-        _fit(towers, loss, len(videos), steps, seed, progress, "training a dual encoder")
-        return cls(towers, second)
-
-    def similarity(self, videos: np.ndarray, others: Any) -> np.ndarray:
-        """Cosines of each video and each text or sound: float32 (N, M)."""
-        import torch
-
-        with torch.inference_mode():
-            one = torch.cat([self._towers.one(part) for part in clips(videos).split(64)])
-            other = self._towers.other(self._second(others))
-            norm = torch.nn.functional.normalize
-            return (norm(one, dim=-1) @ norm(other, dim=-1).T).numpy()
+SHIPPED = Path(__file__).with_name("jules")
+"""The folder of the judge that comes with the package: of the world of Jules."""
+_PICTURES = 384
+_COMMON = 0.1  # events rarer than this share of clips are drawn more often
+_EIGHTFOLD = 8.0
 
 
 @dataclass(frozen=True)
@@ -87,44 +30,132 @@ class Events:
     """A classifier of what happens in a clip; several things may."""
 
     names: tuple[str, ...]
-    _tower: Any
+    card: dict[str, Any]
+    _reader: Any
 
     @classmethod
     def trained(
         cls,
-        videos: np.ndarray,
-        happened: Sequence[set[str]],
-        names: Sequence[str],
+        sets: Sequence[Known],
         *,
         steps: int,
         seed: int,
+        names: Sequence[str] = EVENTS,
+        mirror: bool = True,
+        batch: int = _PICTURES,
         progress: Progress = silent,
+        told: Callable[[int, float], None] | None = None,
     ) -> "Events":
-        """Trained on videos and the names of what happens in each."""
+        """Trained on sets of clips; the clips of a set have one length, and sets of several lengths make a judge of
+        all of them.
+
+        Clips with rare events are drawn more often; clips are mirrored (right becomes left), blurred, made noisy and
+        made to stutter by chance, for clips that a model makes are not sharp.
+
+        Args:
+            steps: of training.
+            names: of the events.
+            mirror: whether what is mirrored is as true, with the sides of its names changed.
+            batch: pictures in a step; 384 of them take 0.3 CPU seconds on one core that multiplies in bfloat16.
+            told: is given each step and its loss.
+        """
         import torch
 
-        network = _network()
         names = tuple(names)
-        tower = _seeded(seed, lambda: network.VideoTower(out=len(names), wide=32))
-        seen = clips(videos)
-        wanted = torch.tensor([[float(name in each) for name in names] for each in happened])
-        rare = ((1 - wanted).sum(0) / wanted.sum(0).clamp(min=1)).clamp(max=10)
+        reader = seeded(seed, lambda: networks().EventReader(len(names), len(MOMENTS), THINGS))
+        reader.to(memory_format=torch.channels_last)
+        wanted = [np.array([[name in each for name in names] for each in one.happened], np.float32) for one in sets]
+        chances = [_chances(each) for each in wanted]
+        turned = (mirrored(names), mirrored(MOMENTS)) if mirror else None
+        rng = np.random.default_rng([seed, 0xE7E])
+        weights = torch.from_numpy(WEIGHTS)
 
-        def loss(rows: "torch.Tensor") -> "torch.Tensor":
-            return torch.nn.functional.binary_cross_entropy_with_logits(
-                tower(seen[rows]), wanted[rows], pos_weight=rare
+        def loss(_: int) -> Any:
+            which = int(rng.integers(len(sets)))
+            one = sets[which]
+            rows = rng.choice(len(one), max(2, batch // one.videos.shape[1]), p=chances[which])
+            videos, events = one.videos[rows], wanted[which][rows]
+            moments = None if one.moments is None else one.moments[rows]
+            cells = None if one.cells is None else one.cells[rows]
+            if turned:
+                flip = rng.random(len(rows)) < 0.5
+                videos[flip] = videos[flip][:, :, :, ::-1]
+                events[flip] = events[flip][:, turned[0]]
+                if moments is not None:
+                    moments[flip] = moments[flip][:, :, turned[1]]
+                if cells is not None:
+                    cells[flip] = cells[flip][:, :, :, ::-1]
+            return reader.loss(
+                _worse(videos, rng),
+                torch.from_numpy(events),
+                None if moments is None else torch.from_numpy(moments).float(),
+                weights,
+                None if cells is None else torch.from_numpy(cells.astype(np.int32)),
             )
 
-        _fit(tower, loss, len(videos), steps, seed, progress, "training a classifier of events")
-        return cls(names, tower)
+        fit(reader, loss, steps, seed, progress, "training a judge of events", told=told)
+        return cls(names, {"steps": steps, "seed": seed}, reader)
 
-    def __call__(self, videos: np.ndarray) -> np.ndarray:
-        """How sure it is of each event in each clip, 0..1: float32 (N, names)."""
+    def __call__(self, videos: np.ndarray, fps: float = RATE) -> np.ndarray:
+        """How sure it is of each event in each clip, 0..1: float32 (N, names).
+
+        Args:
+            videos: uint8 (N, T, H, W, 3) of any size.
+            fps: their frames a second.
+        """
         import torch
 
         with torch.inference_mode():
-            parts = [torch.sigmoid(self._tower(part)) for part in clips(videos).split(64)]
-            return torch.cat(parts).numpy()
+            parts = [torch.sigmoid(self._reader(part)) for part in _batches(videos, fps)]
+        return torch.cat(parts).numpy()
+
+    def watch(self, videos: np.ndarray, fps: float = RATE) -> np.ndarray:
+        """What it knows of each picture, float32 (N, T, 128): for the towers of retrieval."""
+        import torch
+
+        with torch.inference_mode(), mixed():
+            parts = [self._reader.watcher(part)[0] for part in _batches(videos, fps)]
+        return torch.cat(parts).numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Write judge.safetensors, in float16, and judge.json."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            key: value.half().contiguous() if value.is_floating_point() else value
+            for key, value in self._reader.state_dict().items()
+        }
+        save_file(state, folder / "judge.safetensors")
+        card = {"names": list(self.names), **self.card}
+        (folder / "judge.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: str | Path = SHIPPED) -> "Events":
+        """A judge that was saved; the one that comes with the package if no folder is given.
+
+        Raises:
+            MareyError: there is none in it.
+        """
+        require("torch", "train")
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        try:
+            card = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
+            state = load_file(folder / "judge.safetensors")
+            names = tuple(card.pop("names"))
+            reader = networks().EventReader(len(names), len(MOMENTS), THINGS)
+            reader.load_state_dict(
+                {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+            )
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise MareyError(
+                f"{folder} holds no judge of events ({error}): one that Events.save wrote would do."
+            ) from error
+        return cls(names, card, reader.eval().requires_grad_(False))
 
 
 @dataclass(frozen=True)
@@ -141,16 +172,18 @@ class Labels:
         """Trained on pictures uint8 (N, H, W, 3) and their labels uint8 (N, H, W), below `count`."""
         import torch
 
-        reader = _seeded(seed, lambda: _network().LabelReader(count))
-        seen = _pictures(pictures)
-        wanted = torch.from_numpy(labels.astype(np.int64))
-        shares = torch.bincount(wanted.flatten(), minlength=count).float() / wanted.numel()
-        weight = torch.where(shares > 0, (shares + 1e-3) ** -0.5, torch.zeros(()))
+        reader = seeded(seed, lambda: networks().LabelReader(count)).to(memory_format=torch.channels_last)
+        shares = np.bincount(labels.ravel(), minlength=count) / labels.size
+        weight = torch.tensor(np.where(shares > 0, (shares + 1e-3) ** -0.5, 0), dtype=torch.float32)
+        rng = np.random.default_rng([seed, 0x1AB])
+        batch = min(48, len(pictures))
 
-        def loss(rows: "torch.Tensor") -> "torch.Tensor":
-            return torch.nn.functional.cross_entropy(reader(seen[rows]), wanted[rows], weight=weight)
+        def loss(_: int) -> Any:
+            rows = rng.choice(len(pictures), batch, replace=False)
+            wanted = torch.from_numpy(labels[rows].astype(np.int64))
+            return torch.nn.functional.cross_entropy(reader(_unit(pictures[rows])).float(), wanted, weight=weight)
 
-        _fit(reader, loss, len(pictures), steps, seed, progress, "training a reader of labels")
+        fit(reader, loss, steps, seed, progress, "training a reader of labels")
         return cls(count, reader)
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
@@ -158,7 +191,7 @@ class Labels:
         import torch
 
         with torch.inference_mode():
-            parts = [self._reader(part).argmax(1) for part in _pictures(pictures).split(64)]
+            parts = [self._reader(_unit(pictures[n : n + 64])).argmax(1) for n in range(0, len(pictures), 64)]
             return torch.cat(parts).numpy().astype(np.uint8)
 
 
@@ -170,84 +203,51 @@ def semantic_iou(found: np.ndarray, true: np.ndarray, count: int) -> dict[int, f
     return {n: float(table[n, n] / union[n]) for n in range(count) if table[n].sum()}
 
 
-def clips(videos: np.ndarray) -> "torch.Tensor":
-    """Videos uint8 (N, T, H, W, 3) as the judges see them: float32 (N, 16, 3, 32, 32) in -1..1, frames evenly spaced.
-
-    Raises:
-        ValueError: another shape.
-    """
+def _batches(videos: np.ndarray, fps: float) -> Any:
+    """Videos as the reader sees them, some at a time."""
     import torch
 
     if videos.ndim != 5 or videos.shape[-1] != 3 or videos.dtype != np.uint8:
         raise ValueError(f"videos {videos.dtype} {videos.shape}: uint8 (N, T, H, W, 3) would do")
-    chosen = np.linspace(0, videos.shape[1] - 1, FRAMES).round().astype(int)
-    x = torch.from_numpy(np.ascontiguousarray(videos[:, chosen])).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
-    if x.shape[-2:] != (SIZE, SIZE):
-        x = torch.nn.functional.interpolate(x.flatten(0, 1), size=(SIZE, SIZE), mode="area").unflatten(0, x.shape[:2])
+    at = shown(videos.shape[1], fps)
+    some = max(1, 2 * _PICTURES // len(at))
+    for n in range(0, len(videos), some):
+        yield torch.from_numpy(np.stack([pictures(video[at]) for video in videos[n : n + some]]))
+
+
+def _chances(wanted: np.ndarray) -> np.ndarray:
+    """How often each clip is drawn: more often if something rare happens in it."""
+    share = wanted.mean(0)
+    rarity = np.where(share > 0, np.minimum(_COMMON / np.maximum(share, 1e-6), _EIGHTFOLD), 0)
+    weight = (wanted * rarity).max(1) + 0.3
+    return np.asarray(weight / weight.sum())
+
+
+def _worse(videos: np.ndarray, rng: np.random.Generator) -> Any:
+    """Videos uint8 (B, T, H, W, 3) as floats in -1..1, some of them blurred, noisy, of another brightness, or
+    stuttering as one of fewer frames a second does."""
+    import torch
+
+    x = torch.from_numpy(videos).float() / 127.5 - 1
+    count, frames, size = x.shape[:3]
+    for n in range(count):
+        if rng.random() < 0.25:
+            slower = rng.uniform(5, RATE) / RATE
+            at = np.round(np.round(np.arange(frames) * slower) / slower).astype(int).clip(0, frames - 1)
+            x[n] = x[n, at]
+        if rng.random() < 0.3:
+            low = int(rng.integers(size // 2, size))
+            small = torch.nn.functional.interpolate(x[n].permute(0, 3, 1, 2), size=(low, low), mode="area")
+            x[n] = torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear").permute(0, 2, 3, 1)
+        if rng.random() < 0.3:
+            x[n] += torch.from_numpy(rng.normal(0, rng.uniform(0, 0.08), x[n].shape).astype(np.float32))
+        if rng.random() < 0.3:
+            x[n] = x[n] * rng.uniform(0.85, 1.15) + rng.uniform(-0.1, 0.1)
     return x
 
 
-def _pictures(pictures: np.ndarray) -> "torch.Tensor":
+def _unit(pictures: np.ndarray) -> Any:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def _tensor(array: np.ndarray) -> "torch.Tensor":
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(array))
-
-
-def _same(texts: Sequence[str]) -> np.ndarray:
-    number = {text: n for n, text in enumerate(dict.fromkeys(texts))}
-    which = np.array([number[text] for text in texts])
-    return np.equal.outer(which, which)
-
-
-def _network() -> Any:
-    require("torch", "train")
-    from marey.network import judges
-
-    return judges
-
-
-def _seeded(seed: int, make: Callable[[], Any]) -> Any:
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()
-
-
-def _fit(
-    module: Any,
-    loss: Callable[["torch.Tensor"], "torch.Tensor"],
-    count: int,
-    steps: int,
-    seed: int,
-    progress: Progress,
-    what: str,
-    batch: int = 48,
-    lr: float = 2e-3,
-) -> None:
-    """Adam with a rate that rises for a twentieth of the way and then falls to nothing."""
-    import torch
-
-    module.train()
-    optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=1e-2)
-    draw = torch.Generator().manual_seed(seed)
-    batch = min(batch, count)
-    for step in range(steps):
-        if step % 20 == 0:
-            progress(what, step, steps)
-        pace = min(1.0, (step + 1) / (0.05 * steps + 1)) * (1 - step / steps)
-        optimizer.param_groups[0]["lr"] = lr * pace
-        rows = torch.randperm(count, generator=draw)[:batch]
-        value = loss(rows)
-        optimizer.zero_grad()
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimizer.step()
-    progress(what, steps, steps)
-    module.eval()
+    x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return x.contiguous(memory_format=torch.channels_last)
