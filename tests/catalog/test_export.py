@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from listing import finished, listed
 from made_footage import add_span, numbers, psnr, small, tree
 
 from marey.catalog import LAYOUTS, Library, export, extract, read_selection, select
@@ -254,7 +255,7 @@ import sys
 from marey.catalog import Library, export
 from marey.recipe import Export
 with Library.open(sys.argv[1]) as library:
-    export(library, sys.argv[2], Export(layout=sys.argv[3], mode=sys.argv[4]), selection="hq")
+    print(export(library, sys.argv[2], Export(layout=sys.argv[3], mode=sys.argv[4]), selection="hq").made)
 """
 
 
@@ -265,29 +266,44 @@ with Library.open(sys.argv[1]) as library:
         ("webdataset", "encode", 2),
         pytest.param("webdataset", "exact", 20, marks=pytest.mark.slow),
         pytest.param("folder", "encode", 20, marks=pytest.mark.slow),
+        pytest.param("finetrainers", "exact", 20, marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_any_moment_and_run_again_the_files_are_the_same(library, tmp_path, layout, mode, kills):
+    """What a list names is whole after each kill, and what was done is not written a second time."""
     source = Path(library.one("select path from footage where credit = 'Ann'")["path"])
     for n in range(12):
         add_span(library, f"more{n}", source, n, 40 + n, motion=1.0 + n)
     select(library, Select(name="hq", min={"motion": 0.5}, duplicates="keep"))
     out = tmp_path / "out"
     words = [sys.executable, "-c", KILLED, str(library.path), str(out), layout, mode]
-    subprocess.run(words, check=True, timeout=100)
-    wanted = tree(out)
+    subprocess.run(words, check=True, timeout=100, stdout=subprocess.PIPE)
+    wanted, clips = tree(out), listed(out)
+    assert len(clips) == len(read_selection(library, "hq").clips) - 1  # a photograph is no clip of video
     shutil.rmtree(out)
+    before: dict[str, tuple[int, int]] = {}
     choose = random.Random(f"{layout} {mode}")
     for _ in range(kills):
-        process = subprocess.Popen(words)
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         while process.poll() is None and not (out / ".marey" / "clips").is_dir():
             time.sleep(0.01)
         time.sleep(choose.uniform(0, 0.5))
         process.send_signal(signal.SIGKILL)
         process.wait()
+        listed(out)
+        now = finished(out)
+        assert {clip: now[clip] for clip in before if clip in now} == {
+            clip: stamp for clip, stamp in before.items() if clip in now
+        }
+        before = now
         if choose.random() < 0.3 and out.exists():
             shutil.rmtree(out)
-    subprocess.run(words, check=True, timeout=100)
+            before = {}
+    last = subprocess.run(words, check=True, timeout=100, stdout=subprocess.PIPE, text=True)
+    assert int(last.stdout) <= len(clips) - len(before)
+    after = finished(out)
+    assert all(after[clip] == stamp for clip, stamp in before.items() if clip in after)
+    assert listed(out) == clips
     assert tree(out) == wanted
 
 

@@ -4,6 +4,7 @@ from marey.catalog.buckets import UNKNOWN_MOTION, motion_buckets
 from marey.catalog.export import Exported, export
 from marey.catalog.forget import Forgotten, forget, remember
 from marey.catalog.grid import grid_table, subset_grid
+from marey.catalog.health import broken_shards, trust_new_shards
 from marey.catalog.join import join_shards
 from marey.catalog.layouts import LAYOUTS
 from marey.catalog.paths import path_text, text_path
@@ -27,6 +28,7 @@ __all__ = [
     "Selection",
     "Shard",
     "Threshold",
+    "broken_shards",
     "caption_weights",
     "choose",
     "draw_sheets",
@@ -50,5 +52,6 @@ __all__ = [
     "subset_grid",
     "survivor_table",
     "text_path",
+    "trust_new_shards",
     "write_shard",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from marey.catalog.seals import Seal
 from marey.catalog.shards import replace_whole
 from marey.errors import MareyError
 
@@ -36,15 +37,16 @@ def join_shards(path: Path, parts: Sequence[Path]) -> None:
         shape = [sum(entry["shape"][0] for entry in entries), *first[name]["shape"][1:]]
         whole[name] = {"dtype": first[name]["dtype"], "shape": shape, "data_offsets": [at, at + size]}
         at += size
-    text = json.dumps(whole, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    seal = Seal(path, whole)
 
     def write(file: BinaryIO) -> None:
-        file.write(struct.pack("<Q", len(text)) + text)
+        file.write(seal.header())
         for name in whole:
             for part, (header, start) in zip(parts, headers, strict=True):
                 low, high = header[name]["data_offsets"]
-                _copy(part, start + low, high - low, file)
+                _copy(part, start + low, high - low, file, seal)
+        file.seek(0)
+        file.write(seal.header(seal.hexdigest()))
 
     replace_whole(path, write)
 
@@ -73,7 +75,7 @@ def _width(entry: dict[str, Any]) -> int:
     return int(digits or 8)
 
 
-def _copy(path: Path, at: int, count: int, out: BinaryIO) -> None:
+def _copy(path: Path, at: int, count: int, out: BinaryIO, seal: Seal) -> None:
     with path.open("rb") as file:
         file.seek(at)
         while count:
@@ -81,4 +83,5 @@ def _copy(path: Path, at: int, count: int, out: BinaryIO) -> None:
             if not block:
                 raise MareyError(f"The shard {path} is cut short: curate again to make it.")
             out.write(block)
+            seal.update(block)
             count -= len(block)

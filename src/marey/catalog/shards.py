@@ -1,8 +1,9 @@
 """Arrays on disk: append-only safetensors shards, addressed by (shard, key).
 
 A shard is written under a temporary name in its own folder, flushed to the disk and renamed, so that a file with a
-shard's name is whole. It counts for nothing until a row of the table `tensors` points into it: a worker writes its own
-shard and hands only the pointer back, and what a killed process leaves behind is removed by `Library.sweep`.
+shard's name is whole; its header bears a hash of it, by which later damage is noticed (`seals`). It counts for nothing
+until a row of the table `tensors` points into it: a worker writes its own shard and hands only the pointer back, and
+what a killed process leaves behind is removed by `Library.sweep`.
 
     path = new_shard(library_folder, "trace")
     write_shard(path, flatten({footage_id: {"luma": luma, "pts": pts}}))
@@ -10,6 +11,7 @@ shard and hands only the pointer back, and what a killed process leaves behind i
 """
 
 import errno
+import json
 import os
 import re
 import uuid
@@ -21,6 +23,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from marey.catalog.seals import Seal
 from marey.errors import EndsRun, MareyError
 
 FOLDERS = {  # a kind of tensor to its folder in the library; a kind may go on with @ and what it was made by
@@ -101,8 +104,11 @@ def write_shard(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     for key, array in whole.items():
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             raise TypeError(f"array {key!r} is of type {array.dtype}: whole or floating-point numbers would do")
-    content = save(whole)
-    replace_whole(path, lambda file: file.write(content))
+    content = memoryview(save(whole))
+    start = 8 + int.from_bytes(content[:8], "little")
+    seal = Seal(path, json.loads(bytes(content[8:start])))
+    seal.update(content[start:])
+    replace_whole(path, lambda file: file.writelines([seal.header(seal.hexdigest()), content[start:]]))
 
 
 def replace_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -34,6 +34,7 @@ def curate(
     recipe: RecipeName = "",
     workers: Annotated[int | None, typer.Option(help="Guarded processes that read; 0: this one.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed, changed or not.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Look for damage in every kept file, touched or not.")] = False,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
@@ -51,6 +52,7 @@ def curate(
             settings=settings.curate,
             workers=settings.workers if workers is None else workers,
             retry=retry,
+            check=check,
             progress=progress,
         )
     say(summary, as_json, str(summary))

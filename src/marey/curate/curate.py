@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from marey.catalog import Library, path_text
+from marey.catalog import Library, path_text, trust_new_shards
 from marey.curate import asking, second
 from marey.curate import clips as cutting
 from marey.curate import transitions as detection
@@ -23,6 +23,7 @@ from marey.curate.captioners import captioners
 from marey.curate.captioning import tell, troubles
 from marey.curate.drawing import World
 from marey.curate.duplicates import group_duplicates
+from marey.curate.heal import Healing
 from marey.curate.measures import MEASURES
 from marey.curate.measuring import measure_clips
 from marey.curate.present import settle
@@ -47,6 +48,7 @@ def curate(
     settings: Curate | None = None,
     workers: int = 2,
     retry: bool = False,
+    check: bool = False,
     progress: Progress = silent,
 ) -> Summary:
     """Curate the folder `footage` into the library `out`, which is made if it is not there; or the clips of a world,
@@ -58,6 +60,7 @@ def curate(
         footage_settings: budgets; the default reads everything.
         workers: guarded processes that read; 0 reads in this process, unguarded.
         retry: try everything again that failed, also what would fail the same way; see `again`.
+        check: look at every byte of what was kept, also of files that look untouched; see `heal`.
 
     Raises:
         MareyError: there is no such folder, no usable footage in it, no room on the disk, or another process writes to
@@ -75,6 +78,7 @@ def curate(
     with Library.open(out, create=True) as library:
         work = _Work(library, budget, settings, given, workers, progress)
         forgive(library, settings.file_timeout_seconds, everything=retry)
+        healing = Healing(library, progress, everything=check)
         found: list[Found] = []
         left_out: dict[str, Any] = {}
         if isinstance(footage, str | Path):
@@ -94,7 +98,8 @@ def curate(
         work.tell_of_failures(found)
         if library.one("select 1 from clips where status = 'ok'") is None:
             raise MareyError(_nothing(library, place, len(found)))
-        notes = [*work.notes, *troubles(library)]
+        trust_new_shards(library, healing.shards)
+        notes = [*work.notes, *healing.notes(), *troubles(library)]
         return summarise(library, work.did, dict(sorted(work.measured.items())), left_out, notes, work.told)
 
 

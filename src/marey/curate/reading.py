@@ -24,7 +24,7 @@ from marey.media import Reel
 Run = Callable[[Stage, Any, str], Iterable[Result]]
 """Runs a stage over items, and says what it does meanwhile."""
 
-_REEL = f"reel@{ReadStage.version}"
+REEL = f"reel@{ReadStage.version}"
 _KEPT = ("trace@reels", "stills@reels")  # rows that hold the shards of reels until their source is whole
 
 
@@ -268,7 +268,7 @@ class _Reels:
         self.library, self.name, self.count = library, name, len(reels)
         self.outs: dict[int, dict[str, Any]] = {}
         self._seconds = 0.0
-        for row in library.rows("select * from ledger where stage = ? and item glob ?", _REEL, f"{name}:*"):
+        for row in library.rows("select * from ledger where stage = ? and item glob ?", REEL, f"{name}:*"):
             n = int(row["item"].rpartition(":")[2])
             out = json.loads(row["out"])
             there = all((library.path / out["parts"][0][kind]).is_file() for kind in ("trace", "stills"))
@@ -285,7 +285,7 @@ class _Reels:
         with self.library.transaction():
             rows = [{"kind": kind, "item": result.id, "shard": part[kind.partition("@")[0]]} for kind in _KEPT]
             self.library.put("tensors", [{**row, "key": self.name} for row in rows])
-            self.library.record(result, _REEL)
+            self.library.record(result, REEL)
 
     def agree(self) -> bool:
         """Whether reels that meet saw the same pictures at the keyframe between them."""
@@ -339,10 +339,10 @@ def _whole_seconds(row: Mapping[str, Any] | None) -> float | None:
 
 def _delete_reels(library: Library, footage: str) -> None:
     ends = (f"{footage}:", f"{footage};")
-    rows = library.rows("select item from ledger where stage = ? and item >= ? and item < ?", _REEL, *ends)
+    rows = library.rows("select item from ledger where stage = ? and item >= ? and item < ?", REEL, *ends)
     mine = [row["item"] for row in rows]
     if not mine:
         return
-    library.delete("ledger", item=mine, stage=_REEL)
+    library.delete("ledger", item=mine, stage=REEL)
     for kind in _KEPT:
         library.delete("tensors", kind=kind, item=mine)

@@ -51,13 +51,17 @@ class TextDetector:
         boxes = found.boxes if found is not None else None
         if boxes is None:
             return np.zeros((0, 4, 2), np.float32)
-        corners = np.asarray(boxes, np.float32).reshape(-1, 4, 2)
-        sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)  # (N, 4)
-        return corners[sides.min(axis=1) <= LINE * min(image.shape[:2])]
+        return lines_only(np.asarray(boxes, np.float32).reshape(-1, 4, 2), *image.shape[:2])
 
     def area(self, image: np.ndarray) -> float:
         """The share of the picture that its boxes of text cover together, 0 to 1."""
         return union_area(self.boxes(image), *image.shape[:2])
+
+
+def lines_only(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Those of the boxes (N, 4, 2) in a picture that can be lines of text: no taller than `LINE` of its short side."""
+    sides = np.linalg.norm(boxes - np.roll(boxes, 1, axis=1), axis=2)  # (N, 4)
+    return boxes[sides.min(axis=1, initial=np.inf) <= LINE * min(height, width)]
 
 
 def union_area(boxes: np.ndarray, height: int, width: int) -> float:
