@@ -11,7 +11,7 @@ import pytest
 
 from marey import samples
 from marey.errors import MareyError
-from marey.samples import SAMPLES, Package, Sample, fetch
+from marey.samples import MESHES, SAMPLES, Package, Sample, fetch
 
 
 def sha(data: bytes) -> str:
@@ -36,6 +36,15 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(f"something was to be fetched: {command}")
 
     monkeypatch.setattr(subprocess, "run", refuse)
+
+
+def test_meshes_are_pinned_and_stand_apart_from_the_footage() -> None:
+    assert len({one.name for one in MESHES}) == 5
+    assert not {one.name for one in MESHES} & {one.name for one in SAMPLES}
+    for one in MESHES:
+        assert len(one.sha256) == len(one.package.sha256) == 64
+        assert one.license == "unknown"
+        assert one.origin
 
 
 def test_every_sample_is_licensed_and_pinned() -> None:

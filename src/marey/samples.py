@@ -223,6 +223,31 @@ SAMPLES: tuple[Sample, ...] = (
 )
 
 
+_GRADIO = Package(
+    "gradio",
+    "6.31.0",
+    "gradio-6.31.0-py3-none-any.whl",
+    "7b50b9b6a2d23cd02851ad4c8b1c8312c88d8b911d1f29c93f9761c98348a64a",
+    31.0,
+)
+
+
+def _gradio(name: str, sha256: str) -> Sample:
+    member = f"gradio/media_assets/models3d/{name}"
+    return Sample(name, _GRADIO, member, sha256, "unknown", "gradio 6.31.0", "", (f"gradio/{name}",))
+
+
+MESHES: tuple[Sample, ...] = (
+    _gradio("Bunny.obj", "c93e4a6fc6423194ff8b24de372d0a0632264290302a11d391f832313a0d55ef"),
+    _gradio("Duck.glb", "65bf938f54d6073e619e76e007820bbf980cdc3dc0daec0d94830ffc4ae54ab5"),
+    _gradio("Fox.gltf", "9721c474c3935da2be1b8950b3640cdc73951bcf427d0d5b316ea1d3c1804fc3"),
+    _gradio("face.obj", "340ee5f193424e74129dcb929d6c1d5622cced4d3ea258d178877f77b7ad255e"),
+    _gradio("sofia.stl", "b9c764db333eef645f8500c0bdea432a7990ebf34c38d505635d6f562c7cec70"),
+)
+"""Five meshes for orbits. The package does not say whose they are, so they are fetched only where that is asked for,
+and their licence is "unknown"."""
+
+
 def fetch(
     out: Path, *, cache: Path | None = None, progress: Progress = silent, samples: Sequence[Sample] = SAMPLES
 ) -> list[Sample]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 from marey.errors import MareyError
 from marey.media import probe
@@ -95,7 +96,7 @@ def test_a_mesh_from_a_file_is_read_and_one_that_is_none_is_told(tmp_path: Path)
 
 
 def test_orbits_are_footage_with_their_cameras_beside_them(tmp_path: Path) -> None:
-    videos = turn(tmp_path / "a", 2, size=64, views=5)
+    videos = turn(tmp_path / "a", 2, size=64, views=5).videos
     for video in videos:
         facts = probe(video)
         assert (facts.frames, facts.height, facts.width) == (5, 64, 64)
@@ -103,10 +104,74 @@ def test_orbits_are_footage_with_their_cameras_beside_them(tmp_path: Path) -> No
         assert len(known["cameras"]) == 5
         assert known["text"] == video.with_suffix(".txt").read_text()
         assert np.array(known["cameras"][0]["matrix"]).shape == (4, 4)
-    assert [path.read_bytes() for path in turn(tmp_path / "b", 2, size=64, views=5)] == [p.read_bytes() for p in videos]
+    assert [path.read_bytes() for path in turn(tmp_path / "b", 2, size=64, views=5).videos] == [
+        p.read_bytes() for p in videos
+    ]
     before = [path.stat().st_mtime_ns for path in videos]
-    assert turn(tmp_path / "a", 2, size=64, views=5) == videos
+    assert turn(tmp_path / "a", 2, size=64, views=5).videos == videos
     assert [path.stat().st_mtime_ns for path in videos] == before
+
+
+@pytest.mark.parametrize("suffix", ["obj", "stl", "glb", "ply", "gltf"])
+def test_meshes_of_another_program_turn(suffix: str, tmp_path: Path) -> None:
+    place, red = tmp_path / "meshes", [220, 30, 40, 255]
+    place.mkdir()
+    # A long red bar that stands: y is up in files, but for those of printers; here z is.
+    bar = trimesh.creation.box(extents=(1, 1, 4) if suffix == "stl" else (1, 4, 1))
+    bar.visual = trimesh.visual.ColorVisuals(bar, vertex_colors=np.tile(red, (len(bar.vertices), 1)))
+    if suffix == "gltf":
+        for name, data in trimesh.exchange.gltf.export_gltf(trimesh.Scene(bar)).items():
+            (place / name.replace("model", "red-bar")).write_bytes(data)
+    else:
+        bar.export(place / f"red-bar.{suffix}")
+    thing = from_file(place / f"red-bar.{suffix}")
+    spans = np.ptp(np.concatenate([part.vertices for part in thing.parts]), axis=0)
+    assert spans[2] / spans[:2] == pytest.approx(4)
+    if suffix in ("glb", "gltf", "ply"):  # the others say nothing of colour
+        assert np.abs(np.array(thing.parts[0].colour) - red[:3]).max() < 3
+    one = orbit(thing, np.random.default_rng(0), views=4, size=64)
+    for camera, mask in zip(one.cameras, one.masks, strict=True):
+        rows, columns = np.nonzero(mask)
+        there = camera.project(np.concatenate([part.vertices for part in thing.parts]), 64)
+        assert np.abs([columns.min(), rows.min()] - there.min(0)).max() < 1.5
+        assert np.ptp(rows) > 1.8 * np.ptp(columns)
+
+
+def test_the_colour_of_faces_is_that_of_the_mesh(tmp_path: Path) -> None:
+    corners = "0 0 0\n1 0 0\n0 1 0\n0 0 1\n"
+    faces = "3 0 2 1 20 160 60\n3 0 1 3 20 160 60\n3 0 3 2 20 160 60\n3 1 2 3 20 160 60\n"
+    head = "ply\nformat ascii 1.0\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\n"
+    head += "element face 4\nproperty list uchar int vertex_indices\n"
+    head += "property uchar red\nproperty uchar green\nproperty uchar blue\n"
+    (tmp_path / "green.ply").write_text(f"{head}end_header\n{corners}{faces}")
+    assert from_file(tmp_path / "green.ply").parts[0].colour == (20, 160, 60)
+
+
+def test_a_damaged_mesh_costs_itself_and_licences_go_along(tmp_path: Path) -> None:
+    place = tmp_path / "meshes"
+    place.mkdir()
+    trimesh.creation.icosphere(1).export(place / "b ball.glb")
+    whole = (place / "b ball.glb").read_bytes()
+    (place / "a cut.glb").write_bytes(whole[: len(whole) // 2])
+    (place / "c empty.stl").write_bytes(b"")
+    (place / "d points.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    (place / "e gone.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n")
+    (place / "f nan.obj").write_text("v 0 0 0\nv nan 0 0\nv 0 1 0\nf 1 2 3\n")
+    entry = {"license": "CC-BY-4.0", "credit": "A. Maker", "origin": ["maker/ball"]}
+    (place / "LICENCES.json").write_text(json.dumps({"b ball.glb": entry}))
+    made = turn(tmp_path / "out", 6, size=64, views=3, meshes=place)
+    assert len(made.videos) == 1
+    assert len(made.left_out) == 5
+    for name in ("a cut", "c empty", "d points", "e gone", "f nan"):
+        assert sum(name in reason for reason in made.left_out.values()) == 1
+        assert name in str(made)
+    said = json.loads((tmp_path / "out" / "LICENCES.json").read_text())
+    told = said[made.videos[0].name]
+    assert (told["license"], told["credit"], told["origin"]) == ("CC-BY-4.0", "A. Maker", ["maker/ball"])
+    assert set(said) == {made.videos[0].name}
+    (place / "b ball.glb").unlink()
+    with pytest.raises(MareyError, match=r"None of 5 orbits could be made: .*a cut\.glb"):
+        turn(tmp_path / "none", 5, size=64, views=3, meshes=place)
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:

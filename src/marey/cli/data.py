@@ -15,9 +15,18 @@ from marey.errors import MareyError
 def samples(
     out: Annotated[Path, typer.Argument(help="Where the footage goes.")] = Path("footage"),
     seed: int = 0,
+    meshes: Annotated[bool, typer.Option("--meshes", help="Five meshes for worlds orbits instead.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch the sample footage (pinned, checked, licensed) and make some more."""
+    if meshes:
+        from marey.samples import MESHES
+        from marey.samples import fetch as fetch_meshes
+
+        with progress_shown() as progress:
+            fetched = fetch_meshes(out, progress=progress, samples=MESHES)
+        say(fetched, as_json, f"{len(fetched)} meshes, of unknown licence, fetched into {out}")
+        return
     from marey.run import samples as fetch
 
     with progress_shown() as progress:

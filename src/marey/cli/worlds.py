@@ -56,7 +56,7 @@ def orbits(
 
     with progress_shown() as progress:
         made = work(out, clips, size=size, views=views, seed=seed, meshes=meshes, progress=progress)
-    say([str(path) for path in made], as_json, f"{len(made)} orbits of {views} views are in {out}")
+    say(made, as_json, f"{len(made.videos)} orbits of {views} views are in {out}{made}")
 
 
 @worlds.command()

@@ -7,6 +7,7 @@ origin; z is up.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -225,27 +226,41 @@ def from_file(path: str | Path, colour: Colour = (196, 190, 180)) -> Thing:
     path = Path(path)
     try:
         whole = trimesh.load_scene(path)
-        meshes = [mesh for mesh in whole.dump() if len(getattr(mesh, "faces", ())) > 0]
+        # As whole.dump(), which copies colours in a way that wants scipy.
+        placed = [(whole.geometry[name], turn) for turn, name in map(whole.graph.get, whole.graph.nodes_geometry)]
+        meshes = [(mesh, np.asarray(turn)) for mesh, turn in placed if len(getattr(mesh, "faces", ())) > 0]
+        points = [np.asarray(mesh.vertices, np.float64) @ turn[:3, :3].T + turn[:3, 3] for mesh, turn in meshes]
+        if not all(
+            np.isfinite(one).all() and np.asarray(mesh.faces).max() < len(one)
+            for one, (mesh, _) in zip(points, meshes, strict=True)
+        ):
+            raise ValueError("a corner is nowhere, or there is no such corner")
     except Exception as error:  # readers of a dozen formats raise what they like
         raise MareyError(f"{path} cannot be read as a mesh: {type(error).__name__}: {error}") from error
     if not meshes:
         raise MareyError(f"{path} holds no triangles.")
-    # Files of meshes have y up.
+    # Y is up in files of meshes, but for those of printers.
+    axes, signs = ([0, 1, 2], (1, 1, 1)) if path.suffix.lower() == ".stl" else ([0, 2, 1], (1, -1, 1))
     parts = [
         Part(
-            np.asarray(mesh.vertices, np.float64)[:, [0, 2, 1]] * (1, -1, 1),
+            one[:, axes] * signs,
             np.asarray(mesh.faces),
             _tint(mesh, colour),
         )
-        for mesh in meshes
+        for one, (mesh, _) in zip(points, meshes, strict=True)
     ]
     name = path.stem.lower().replace("_", " ").replace("-", " ")
     return Thing(name, f"{'an' if name[0] in 'aeiou' else 'a'} {name}", _fitted(parts))
 
 
-def _tint(mesh: object, colour: Colour) -> Colour:
+def _tint(mesh: Any, colour: Colour) -> Colour:
+    """The usual colour of a mesh; `colour` where it has none."""
     try:
-        main = mesh.visual.to_color().main_color  # type: ignore[attr-defined]
+        kind = mesh.visual.kind
+        if kind in ("vertex", "face"):  # trimesh's own mean of them wants scipy
+            main = np.median(mesh.visual.vertex_colors if kind == "vertex" else mesh.visual.face_colors, axis=0)
+        else:
+            main = mesh.visual.to_color().main_color
     except Exception:  # a material without a colour
         return colour
     red, green, blue = (int(value) for value in main[:3])

@@ -8,7 +8,8 @@ import numpy as np
 from marey.errors import MareyError, require
 from marey.media import write_video
 from marey.progress import Progress, silent
-from marey.worlds.beside import OWN, declare, licences, sidecar
+from marey.worlds.batch import Written, derived
+from marey.worlds.beside import declare, licences, sidecar
 from marey.worlds.orbits import VIEWS, Orbit, orbit
 from marey.worlds.things import THINGS, Thing, from_file, make
 
@@ -26,7 +27,7 @@ def turn(
     seed: int = 7,
     meshes: str | Path | None = None,
     progress: Progress = silent,
-) -> list[Path]:
+) -> Written:
     """Write orbits into a folder. Those that are there are not made again; the same seed gives the same.
 
     Args:
@@ -34,10 +35,12 @@ def turn(
         size: height and width in pixels, even.
         meshes: a folder of meshes (OBJ, GLB, glTF, STL, PLY) that take turns; without it the things are made by code.
 
+    A mesh that cannot be read is left out, with the reason; what LICENCES.json beside the meshes says goes along.
+
     Returns: the videos in the order of their numbers.
 
     Raises:
-        MareyError: a folder without meshes, one that cannot be read, or an odd size.
+        MareyError: a folder without meshes, or with none that can be read, or an odd size.
         MissingExtra: the extra 'meshes' is not installed.
     """
     require("vtk", "meshes")
@@ -46,28 +49,34 @@ def turn(
     out = Path(out)
     files = _meshes(Path(meshes)) if meshes is not None else []
     out.mkdir(parents=True, exist_ok=True)
-    said = licences(out)
-    videos = []
+    said, works = licences(out), licences(Path(meshes)) if meshes is not None else {}
+    videos: list[Path] = []
+    left_out: dict[str, str] = {}
     for number in range(clips):
         progress("turning things", number, clips)
         rng = np.random.default_rng([seed, number, 0x0B17])
         source = files[number % len(files)] if files else None
         video = out / f"orbit-{seed}-{number:05d}-{views}x{size}.mp4"
-        videos.append(video)
         if video.is_file():
+            videos.append(video)
             continue
-        one = orbit(_thing(source, number, rng), rng, views=views, size=size)
+        try:
+            thing = _thing(source, number, rng)
+        except MareyError as error:
+            left_out[video.stem] = str(error)
+            continue
+        one = orbit(thing, rng, views=views, size=size)
         sidecar(video.with_suffix(".txt"), one.sentence)
         sidecar(video.with_suffix(".truth.json"), json.dumps(truth(one)))
-        own = {**OWN, "origin": [video.stem]}
-        said[video.name] = (
-            own if source is None else {"license": "unknown", "source": source.name, "origin": [source.name]}
-        )
+        said[video.name] = derived(video.stem, {source.name: works.get(source.name, {})} if source else {})
         declare(out, said)
         # The video comes last: what is there is whole.
         write_video(video, one.frames, FPS, crf=16, preset="veryfast")
-    progress("turning things", clips, clips)
-    return videos
+        videos.append(video)
+    progress("turning things", clips, clips, f"{len(left_out)} left out" if left_out else "")
+    if clips and not videos:
+        raise MareyError(f"None of {clips} orbits could be made: {next(iter(left_out.values()))}")
+    return Written(videos, left_out)
 
 
 def truth(one: Orbit) -> dict[str, object]:
