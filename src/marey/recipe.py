@@ -454,6 +454,38 @@ class Report(Section):
     transitions: int = Field(12, ge=0)
 
 
+class Study(Section):
+    """Which filter thresholds people prefer: subsets by axis, equal trainings on them, and votes."""
+
+    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")
+    """Of the study; its arms are selections, runs and models named after it."""
+    axes: tuple[str, ...] = ("motion",)
+    """Signals, or parts of them, that have a bad end: each is filtered alone."""
+    shares: tuple[float, ...] = (12.5, 25.0, 50.0)
+    """Percent of all clips that fall from an axis's bad end, an arm each."""
+    random: bool = False
+    """Beside each subset a random one of the same size: does the axis matter, or only how many clips there are?"""
+    stages: tuple[Literal["image", "video", "finetune"], ...] = ("image", "video")
+    """Training stages of each arm, with the steps that [train] gives them."""
+    prompts: int = Field(64, ge=1)
+    """Held-out stills that every arm animates."""
+    votes: int = Field(60, ge=1)
+    """How many votes the page asks of a person."""
+    width: float = Field(100.0, gt=0)
+    """Of the intervals, in Elo points: how many votes it still takes is told."""
+    ties: Literal["davidson", "half"] = "davidson"
+    """davidson: ties tell how near two arms are; half: each is half a vote for either."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Study":
+        if not self.axes or not self.shares or not all(0 < share < 100 for share in self.shares):
+            raise ValueError(
+                f"axes is {list(self.axes)}, shares {list(self.shares)}: one axis and percentages between 0 and 100 "
+                "would do"
+            )
+        return self
+
+
 class Recipe(Section):
     """The whole road, a section a verb."""
 
@@ -474,6 +506,7 @@ class Recipe(Section):
     generate: Generate = Generate()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
+    study: Study = Study()
 
     @classmethod
     def open(cls, name: str | Path, overrides: Sequence[str] = ()) -> "Recipe":

@@ -54,7 +54,7 @@ def test_shuffles_understate_the_error_and_the_page_says_so(ratings):
     errors = ratings[0].errors
     assert errors.shuffles < errors.votes / 3
     assert errors.votes < errors.prompts
-    text = told(ratings)
+    text = "\n".join(told(rating) for rating in ratings)
     assert why(ratings[0]) in text
     assert "times as much" in text
     assert "still needed" in text

@@ -5,13 +5,22 @@ in presentation order. JSON columns hold lists or objects. Pixels and tensors ar
 lie.
 """
 
-VERSION = 1
+VERSION = 2
 
 APPLICATION = 0x4D617265  # "Mare" in SQLite's application_id: this file is a library's and no other program's
 
 MIGRATIONS: dict[
     int, str
-] = {}  # from a version to the next: SQL that is run in one transaction at the first open for writing
+] = {  # from a version to the next: SQL that is run in one transaction at the first open for writing
+    1: """
+alter table votes add column key text;
+alter table votes add column prompt text not null default '';
+alter table votes add column left_arm text not null default '';
+alter table votes add column right_arm text not null default '';
+alter table votes add column expected text not null default '';
+create unique index votes_by_key on votes(key);
+"""
+}
 
 TABLES = """
 create table inputs(            -- one path as it was found
@@ -79,9 +88,14 @@ create table selections(
     name text primary key, rules text not null, hash text not null, clips integer not null, made text not null
 );
 create table selected(selection text not null, clip text not null, primary key(selection, clip));
-create table votes(
+create table votes(             -- one person's choice between two videos
     id integer primary key, study text not null, left_video text not null, right_video text not null,
-    question text not null, choice text not null, voter text not null, milliseconds integer, made text not null
+    question text not null, choice text not null,   -- left | right | tie
+    voter text not null,        -- a nickname; nothing else is known of a person
+    milliseconds integer, made text not null,
+    key text,                   -- drawn where the vote was given: the same vote twice is one
+    prompt text not null default '', left_arm text not null default '', right_arm text not null default '',
+    expected text not null default ''       -- of an attention check: the side that is plainly better
 );
 create table tensors(           -- where an array lies: a safetensors shard and the key in it
     kind text not null,         -- trace | stills | pixels@... | latents@...
@@ -99,4 +113,5 @@ create table ledger(            -- what was done: one row an item and curation s
 create table facts(name text primary key, value text not null);
 create index clips_by_footage on clips(footage);
 create index signals_by_name on signals(name);
+create unique index votes_by_key on votes(key);
 """

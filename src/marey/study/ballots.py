@@ -44,22 +44,22 @@ class Ballots:
         arms: Sequence[str],
         votes: Sequence[tuple[str, str, float, Hashable, Hashable]],
         prompts: Sequence[Hashable] = (),
+        voters: Sequence[Hashable] = (),
     ) -> "Ballots":
         """From (left arm, right arm, score of the left, prompt, voter).
 
         Args:
-            prompts: the order in which prompts are numbered; those that are not among them follow.
+            prompts, voters: the order in which they are numbered; those that are not among them follow.
         """
         number = {arm: n for n, arm in enumerate(arms)}
-        left, right, score, asked, voters = zip(*votes, strict=True) if votes else ((), (), (), (), ())
-        numbers = {prompt: n for n, prompt in enumerate(prompts)}
+        left, right, score, asked, asking = zip(*votes, strict=True) if votes else ((), (), (), (), ())
         return cls(
             tuple(arms),
             np.array([number[arm] for arm in left], dtype=np.int64),
             np.array([number[arm] for arm in right], dtype=np.int64),
             np.array(score, dtype=np.float64),
-            np.array([numbers.setdefault(prompt, len(numbers)) for prompt in asked], dtype=np.int64),
-            _numbered(voters),
+            _numbered(asked, prompts),
+            _numbered(asking, voters),
         )
 
     def take(self, index: npt.NDArray[Any]) -> "Ballots":
@@ -96,7 +96,7 @@ def tally(ballots: Ballots, by: npt.NDArray[Any] | None = None, units: int | Non
     return np.bincount(cell, minlength=total * len(pairs) * 3).astype(np.float64).reshape(total, len(pairs), 3)
 
 
-def _numbered(names: Sequence[Hashable]) -> Ints:
-    """Each name as a number from 0, in the order of first appearance."""
-    numbers: dict[Hashable, int] = {}
+def _numbered(names: Sequence[Hashable], first: Sequence[Hashable]) -> Ints:
+    """Each name as a number from 0: those that come first, then in the order of first appearance."""
+    numbers: dict[Hashable, int] = {name: n for n, name in enumerate(first)}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)

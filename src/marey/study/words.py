@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 
+from marey.study.design import Design
 from marey.study.rating import BOTH, Rating
+from marey.study.votes import Told
 
 QUESTIONS = {"quality": "visual quality", "prompt": "prompt following", BOTH: "both questions together"}
 
 
-def told(ratings: Sequence[Rating]) -> str:
-    """All ratings, one after another."""
-    return "\n\n".join(_one(rating) for rating in ratings)
+def page(design: Design, votes: Told, ratings: Sequence[Rating]) -> str:
+    """All ratings, one after another, and whose votes were not counted."""
+    passed, asked = votes.checks
+    lines = [f"Study {design.name}: {len(design.arms)} arms, {len(design.prompts)} prompts"]
+    if asked:
+        lines.append(f"Attention checks: {passed} of {asked} passed")
+    lines += [
+        f"Not counted: {votes.voters.get(voter, 0)} votes of {voter!r}, {why}" for voter, why in votes.left_out.items()
+    ]
+    return "\n\n".join(["\n".join(lines), *(told(rating) for rating in ratings)])
 
 
 def why(rating: Rating) -> str:
@@ -23,7 +32,8 @@ def why(rating: Rating) -> str:
     )
 
 
-def _one(rating: Rating) -> str:
+def told(rating: Rating) -> str:
+    """One rating: its arms, its pairs, its errors and the votes still needed."""
     head = (
         f"{QUESTIONS.get(rating.question, rating.question)}: {rating.votes} votes ({rating.ties} ties) by "
         f"{rating.voters} voters on {rating.prompts} prompts"
