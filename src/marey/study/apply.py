@@ -77,8 +77,7 @@ def apply(recipe: Path, choices: Sequence[Choice]) -> Applied:
         elif choice.share == 0:
             wanted.pop(choice.axis, None)
     after = before if wanted == drop else _edited(before, wanted)
-    found = dict(_flat(tomllib.loads(after).get("select", {}).get("drop", {})))
-    if found != wanted or _without_drop(tomllib.loads(after)) != _without_drop(table):
+    if not _is(after, wanted, table):
         line = f"drop = {_inline(wanted)}"
         raise MareyError(f"{recipe} has its drop in a form that is not edited: under [select], {line} would do.")
     diff = difflib.unified_diff(before.splitlines(True), after.splitlines(True), str(recipe), str(recipe))
@@ -123,6 +122,16 @@ def _verdicts(rating: Rating) -> dict[tuple[str, str], str]:
     return there | {(b, a): turned.get(verdict, verdict) for (a, b), verdict in there.items()}
 
 
+def _is(text: str, drop: Mapping[str, float], before: Mapping[str, Any]) -> bool:
+    """Whether the text has this drop, and all else as before."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    found = dict(_flat(table.get("select", {}).get("drop", {})))
+    return found == drop and _without_drop(table) == _without_drop(before)
+
+
 def _edited(text: str, drop: Mapping[str, float]) -> str:
     """The recipe's text with another `drop`: an inline table in [select], or a line of [select.drop] for each."""
     lines = text.splitlines(keepends=True)
@@ -133,17 +142,17 @@ def _edited(text: str, drop: Mapping[str, float]) -> str:
     if outer is None:
         end = "" if not text or text.endswith("\n") else "\n"
         return f"{text}{end}\n[select]\ndrop = {_inline(drop)}\n"
-    start, end = outer
-    for n in range(start, end):
+    start, stop = outer
+    for n in range(start, stop):
         found = re.match(r"(\s*drop\s*=\s*)\{[^{}]*\}(.*)", lines[n], re.DOTALL)
         if found:
             lines[n] = f"{found[1]}{_inline(drop)}{found[2]}"
             return "".join(lines)
-    while end > start and not lines[end - 1].strip():
-        end -= 1
-    if not lines[end - 1].endswith("\n"):
-        lines[end - 1] += "\n"
-    return "".join([*lines[:end], f"drop = {_inline(drop)}\n", *lines[end:]])
+    while stop > start and not lines[stop - 1].strip():
+        stop -= 1
+    if not lines[stop - 1].endswith("\n"):
+        lines[stop - 1] += "\n"
+    return "".join([*lines[:stop], f"drop = {_inline(drop)}\n", *lines[stop:]])
 
 
 def _as_lines(lines: list[str], start: int, end: int, drop: Mapping[str, float]) -> list[str]:

@@ -15,8 +15,8 @@ import numpy as np
 
 from marey.catalog import Library
 from marey.errors import MareyError
-from marey.evaluate.clip import read_video
 from marey.evaluate.pairing import videos as videos_in
+from marey.evaluate.reading import read_video
 from marey.progress import Progress, follow, silent
 from marey.study.design import Arm, Design
 from marey.study.gather import Asked, Format, gather, named

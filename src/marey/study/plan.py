@@ -7,13 +7,14 @@ motion buckets are the same (Stable Video Diffusion, section 3.3 and appendix E.
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
 from marey.catalog import Library, Selection, select, subset_grid
+from marey.catalog.select import keep_selection
 from marey.errors import MareyError
 from marey.progress import Progress, silent
 from marey.recipe import Recipe, Select
@@ -102,6 +103,8 @@ def plan(library: Library, recipe: Recipe, *, device: str = "auto", progress: Pr
         kind = fact["latents"] if len(kept) == len(windows) else f"latents@{own}"
         rows = [{"kind": kind, "item": window.id, **_row(places[window.id])} for window in kept]
         with library.transaction():
+            if name != whole:
+                keep_selection(library, replace(selection, name=name), {"study": settings.name, "of": selection.name})
             library.put("tensors", rows)
             library.facts[f"encode/{name}"] = {**fact, "latents": kind, "train": training}
         subsets.append(Subset(arm, name, training))

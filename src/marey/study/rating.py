@@ -185,7 +185,7 @@ def _rating(
         for n, arm in enumerate(arms)
     ]
     wide = 2 * reach * float(errors.mean())
-    needs = needed(votes, float(errors.mean()), min(float(alone.mean()), float(errors.mean())), width / (2 * reach))
+    needs = needed(votes, float(errors.mean()), float(alone.mean()), width / (2 * reach))
     spread = [one.elo_spread for one in rated]
     return Rating(
         question=name,
@@ -243,7 +243,7 @@ def _compared(some: Sequence[Ballots], sure: Sureness, families: Sequence[Sequen
                 won=share[0],
                 won_low=share[1],
                 won_high=share[2],
-                needed=needed(votes, float(errors[n]), min(float(alone[n]), float(errors[n])), wanted),
+                needed=needed(votes, float(errors[n]), float(alone[n]), wanted),
             )
         )
     return compared

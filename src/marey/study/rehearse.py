@@ -59,7 +59,7 @@ def rehearse(
     }
     made, given = datetime(2000, 1, 1, tzinfo=UTC), 0
     while given < votes:
-        batch = []
+        batch: list[tuple[int, dict[str, str]]] = []
         for trial in trials(
             design, told(library, design, rehearsal=True), min(_AT_ONCE, votes - given), seed=seed + given
         ):

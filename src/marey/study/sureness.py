@@ -39,7 +39,8 @@ class Sureness:
 
     def error(self, contrast: Floats) -> Floats:
         """The standard errors (C,) of contrasts (C, A) of the strengths."""
-        variance = _quadratic(contrast, self.clusters)
+        # A few prompts may agree by chance; votes that depend on one another are never surer than ones that do not.
+        variance = np.maximum(_quadratic(contrast, self.clusters), _quadratic(contrast, self.votes))
         if self.more is not None:
             # Voters who agree better than chance make nothing surer.
             variance = variance + np.maximum(_quadratic(contrast, self.more), 0.0)
