@@ -135,3 +135,17 @@ def _shard(word: str) -> tuple[int, int]:
     if not (slash and this.isdecimal() and count.isdecimal() and int(this) < int(count)):
         raise MareyError(f"--shard is {word!r}: THIS/COUNT would do, such as 0/4.")
     return int(this), int(count)
+
+
+@evaluations.command("doctor")
+def doctor(
+    i3d: Annotated[Path | None, typer.Option(help="i3d_torchscript.pt, for a published number.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Does this installation measure what others measure? Golden fixtures, and closed forms."""
+    from marey.evaluate import doctor as work
+
+    report = work(i3d)
+    say(report, as_json, str(report))
+    if not report.ok:
+        raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from marey.evaluate.backbones import BACKBONES, Backbone, Loader, open_backbone
 from marey.evaluate.calibration import auroc, average_precision, ece, reliability
 from marey.evaluate.distances import DISTANCES, Distance, Found
+from marey.evaluate.doctor import Check, Report, doctor
 from marey.evaluate.evaluate import evaluate
 from marey.evaluate.folders import evaluate_folders
 from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife, wilson
@@ -17,6 +18,7 @@ __all__ = [
     "DISTANCES",
     "PROTOCOLS",
     "Backbone",
+    "Check",
     "ClipScore",
     "Detection",
     "Difference",
@@ -29,6 +31,7 @@ __all__ = [
     "MomentState",
     "Protocol",
     "Record",
+    "Report",
     "Reservoir",
     "Row",
     "auroc",
@@ -36,6 +39,7 @@ __all__ = [
     "clip_score",
     "cluster_bootstrap",
     "detection",
+    "doctor",
     "ece",
     "evaluate",
     "evaluate_folders",
