@@ -78,6 +78,9 @@ def play(
         raise MareyError(f"{str(error)[0].upper()}{str(error)[1:]}.") from None
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, order)
+    videos = [_files(order, n)[0] for n in range(clips)]
+    # Before they are there: of a run that is killed, what is there has its licence.
+    declare(out, licences(out) | {video.name: {**OWN, "origin": [video.stem]} for video in videos})
     todo = [n for n in range(clips) if not all(path.is_file() for path in _files(order, n))]
     done = clips - len(todo)
     progress("playing", done, clips)
@@ -85,8 +88,6 @@ def play(
     for made in _made(order, pieces, workers):
         done += made
         progress("playing", done, clips)
-    videos = [_files(order, n)[0] for n in range(clips)]
-    declare(out, licences(out) | {video.name: {**OWN, "origin": [video.stem]} for video in videos})
     return videos
 
 
