@@ -117,6 +117,21 @@ def test_only_some_moves_and_only_so_many(photos: Path, tmp_path: Path) -> None:
     assert content([tmp_path / "more" / video.name for video in made.videos]) == before
 
 
+def test_photographs_of_one_name_in_several_folders_are_several(photos: Path, tmp_path: Path) -> None:
+    for folder in ("a/sea", "b/sea"):
+        (photos / folder).mkdir(parents=True)
+        (photos / folder / "lake.png").write_bytes((photos / "lake.png").read_bytes())
+    (photos / "b" / "sea" / "LICENCES.json").write_text(json.dumps({"lake.png": {"license": "CC0-1.0"}}))
+    made = film_photos(photos, tmp_path / "out", moves=["static"], seconds=0.2, size=48, workers=0)
+    licences = json.loads((tmp_path / "out" / "LICENCES.json").read_text())
+    assert {name: entry["license"] for name, entry in licences.items() if "lake" in name} == {
+        "camera-lake.png-static.mp4": "CC-BY-4.0",
+        "camera-a-sea-lake.png-static.mp4": "unknown",
+        "camera-b-sea-lake.png-static.mp4": "CC0-1.0",
+    }
+    assert len(made.videos) == 4
+
+
 def test_the_truth_of_an_edit_is_what_the_pictures_do(tmp_path: Path) -> None:
     made = film_edits(None, tmp_path / "a", 3, size=48, disturbed=0.0, workers=0)
     kinds = set()

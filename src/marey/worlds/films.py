@@ -99,15 +99,14 @@ def film_photos(
     if unknown or not moves:
         raise MareyError(f"--moves has {', '.join(unknown) or 'none'!r}: {', '.join(cameras.MOVES)} would do.")
     files = _files(place, SUFFIXES, "photographs")
-    said = licences(place)
-    names = _names(files)
+    said, names = _licences(files), _names(files, place)
     tasks = []
     for turn in range(len(moves)):
         for n, path in enumerate(files):
             label = moves[(n + turn) % len(moves)]
             name = f"camera-{names[path]}-{label.replace(' ', '-')}"
             plan = {"photo": str(path), "label": label}
-            tasks.append(Task(name, plan, batch.derived(name, {path.name: said.get(path.name, {})})))
+            tasks.append(Task(name, plan, batch.derived(name, {path.name: said[path]})))
     frames = batch.length(seconds, fps)
     order = {"seed": seed, "height": height, "width": width, "frames": frames, "fps": fps, "version": VERSION}
     return batch.write(
@@ -154,14 +153,14 @@ def film_edits(
     sources, left_out = (_scenes(), {}) if place is None else _sources(place, 2 * fps + 12)
     if not sources:
         raise MareyError(f"Nothing in {place} can be used: {next(iter(left_out.values()))}")
-    said = {} if place is None else licences(place)
+    said = {} if place is None else _licences([Path(path) for path, _, _ in sources])
     tasks = []
     for n in range(clips):
         rng = np.random.default_rng([seed, n, 0xED17])
         picked = [sources[k] for k in _picked(len(sources), shots, rng)]
         name = f"edit-{seed}-{n:05d}"
-        files = {Path(path).name for path, _, _ in picked} if place is not None else set()
-        works = {file: said.get(file, {}) for file in sorted(files)}
+        files = sorted({Path(path) for path, _, _ in picked}) if place is not None else []
+        works = {file.name: said[file] for file in files}
         tasks.append(Task(name, {"number": n, "shots": picked}, batch.derived(name, works)))
     order = {"seed": seed, "height": height, "width": width, "fps": fps, "shots": shots, "disturbed": disturbed}
     order |= {"footage": place is not None, "version": VERSION}
@@ -355,11 +354,16 @@ def _files(folder: Path, suffixes: frozenset[str], what: str) -> list[Path]:
     return files
 
 
-def _names(files: Sequence[Path]) -> dict[Path, str]:
-    """A name of its own for each file: its stem, with its ending where two share that."""
+def _licences(files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+    """What the LICENCES.json beside each file says of it."""
+    tables = {folder: licences(folder) for folder in {path.parent for path in files}}
+    return {path: tables[path.parent].get(path.name, {}) for path in files}
+
+
+def _names(files: Sequence[Path], folder: Path) -> dict[Path, str]:
+    """A name of its own for each file: its stem; where two share that, its whole path from the folder on."""
     stems = [path.stem.casefold() for path in files]
-    found = {}
-    for path in files:
-        alone = stems.count(path.stem.casefold()) == 1
-        found[path] = path.stem if alone else f"{path.parent.name}-{path.stem}-{path.suffix[1:]}"
-    return found
+    return {
+        path: path.stem if stems.count(path.stem.casefold()) == 1 else "-".join(path.relative_to(folder).parts)
+        for path in files
+    }
