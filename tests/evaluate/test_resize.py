@@ -7,7 +7,7 @@ from torch.nn.functional import interpolate
 
 from marey.evaluate.resize import centre, covering, matrix, resize, resize_as_torch, shorter_to
 
-SIZES = [(40, 60), (30, 30), (97, 33), (200, 300), (90, 61), (45, 30)]
+SIZES = [(18, 20), (40, 60), (30, 30), (97, 33), (200, 300), (90, 61), (45, 30)]
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (90, 60)) -> np.ndarray:
@@ -46,8 +46,8 @@ def test_in_single_precision_it_is_torchs_to_the_last_bits(size: tuple[int, int]
     ours = resize_as_torch(values, size, antialias=antialias)
     theirs = torchs(values, size, mode="bilinear", antialias=antialias)
     assert ours.dtype == np.float32
-    assert np.abs(ours - theirs).max() < 3e-7
-    assert (ours == theirs).mean() > 0.5, "all of them where products are fused with sums"
+    assert np.abs(ours - theirs).max() < 5e-7
+    assert (ours == theirs).mean() > 0.5, "all of them where products are fused with sums as on x86"
 
 
 def test_tensorflows_grid_by_hand() -> None:
