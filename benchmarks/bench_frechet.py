@@ -5,8 +5,8 @@
 The same features go to all. SciPy: `sqrtm(A @ B)`, as StyleGAN-V, cd-fvd and pytorch-fid do. Torchmetrics: its own
 function where it is installed, else the same formula, the roots of `torch.linalg.eigvals(A @ B)`. Twice as many vectors
 as features, and then half as many. Processor time of the best of several runs, because other programs may be at work;
-a ratio is their time over ours. Then intervals of distances whose truth is known. Then synthetic videos go through the hand features
-into one state, each number of them in a process of its own, and the peaks of their memory are printed.
+a ratio is their time over ours. Then intervals of distances whose truth is known. Then synthetic videos go through the
+hand features into one state, each number of them in a process of its own, and the peaks of their memory are printed.
 """
 
 import argparse
