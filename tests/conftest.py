@@ -51,6 +51,10 @@ resamples = 200
 [report]
 examples = 4
 transitions = 6
+[study]
+shares = [25, 50]
+prompts = 6
+stages = ["video"]
 """
 
 

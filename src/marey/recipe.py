@@ -106,6 +106,9 @@ class Models(Section):
     raft_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
     """Of that file. A .pth is read only where this is given and right."""
 
+    preference_head: str | None = Field(None, pattern=r"\.safetensors$")
+    """A head on the embeddings that `marey study learn` fitted to people's votes: it gives the signal `preference`."""
+
     @model_validator(mode="after")
     def _head_needs_clip(self) -> "Models":
         if self.looks_head is not None and self.clip is None:

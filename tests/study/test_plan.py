@@ -12,10 +12,8 @@ from marey.study.design import Design, folder_of, read
 from marey.study.plan import Plan, carry_out, plan
 
 SMALL = [
-    "study.shares=[25.0, 50.0]",
     "study.prompts=4",
     "study.random=true",
-    'study.stages=["video"]',
     "train.video.steps=4",
     "train.video.checkpoint_every=2",
     "generate.steps=2",

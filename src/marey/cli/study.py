@@ -153,6 +153,42 @@ def apply(
     say(applied, as_json, f"{applied}{written}")
 
 
+@study.command()
+def learn(
+    library: LibraryPath,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="The head, for curate.models.preference_head.")] = Path(
+        "preference.safetensors"
+    ),
+    recipe: RecipeName = "",
+    name: StudyName = "",
+    question: Annotated[str, typer.Option(help="quality or prompt.")] = "quality",
+    rehearsal: Rehearsal = False,
+    as_json: Json = False,
+) -> None:
+    """A head on embeddings that foretells the votes: one more signal for curation, `preference`."""
+    from marey.catalog import Library
+    from marey.study import read, told
+    from marey.study.scorer import learn as work
+
+    settings = settings_of(recipe, [*(overrides or []), *overrides_of("study", {"name": name or None})])
+    with progress_shown() as progress, Library.open(library) as store:
+        design = read(store, settings.study.name)
+        votes = told(store, design, rehearsal=rehearsal)
+        learned = work(
+            store,
+            design,
+            votes,
+            out,
+            question=question,
+            models=settings.curate.models,
+            seed=settings.seed,
+            progress=progress,
+        )
+    figures = {key: value for key, value in asdict(learned).items() if key not in ("weight", "mean")}
+    say({"head": str(out), **figures}, as_json, f"{learned}\nThe head is in {out}.")
+
+
 def _serve(library: Path, settings: Any, port: int, as_json: bool) -> None:
     from marey.study import read
     from marey.study.serve import serve

@@ -26,6 +26,9 @@ class Given:
     raft: str = ""
     """The file of a RAFT."""
     raft_sha256: str = ""
+    preference: str = ""
+    """The file of a head that was fitted to people's votes."""
+    preference_sha256: str = ""
 
 
 def resolve(models: Models) -> Given:
@@ -38,7 +41,8 @@ def resolve(models: Models) -> Given:
     clip, name = _clip(models.clip) if models.clip is not None else ("", "")
     head, head_sha256 = _file("looks_head", models.looks_head, models.looks_head_sha256)
     raft, raft_sha256 = _file("raft", models.raft, models.raft_sha256)
-    return Given(clip, name, head, head_sha256, raft, raft_sha256)
+    preference, preference_sha256 = _file("preference_head", models.preference_head, None)
+    return Given(clip, name, head, head_sha256, raft, raft_sha256, preference, preference_sha256)
 
 
 def _clip(said: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from marey.curate.measures.motion import CameraMotion, Motion, MotionShare, Obje
 from marey.curate.measures.motion_raft import MotionRaft
 from marey.curate.measures.overlay import Overlay
 from marey.curate.measures.phash import PerceptualHash
+from marey.curate.measures.preference import Preference
 from marey.curate.measures.rate import FrameRate
 from marey.curate.measures.safety import SafetyScore
 from marey.curate.measures.sound import Loudness, SilenceShare, SpeechLike
@@ -45,6 +46,7 @@ MEASURES: tuple[type[Measure], ...] = (
     Embedding,
     Labels,
     Looks,
+    Preference,
     Match,
 )
 

@@ -1,13 +1,15 @@
 """What a clip shows, as vectors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from marey.curate.measure import Measure, Measured, View
+from marey.errors import MareyError
+from marey.recipe import Models
 from marey.signals.embedding import LITE, Encoder, encoder, lacking
-from marey.signals.given import Given
+from marey.signals.given import Given, resolve
 
 
 class Embedding(Measure):
@@ -37,6 +39,18 @@ class Embedding(Measure):
 def kind(given: Given) -> str:
     """The kind of tensors that embeddings of these models are."""
     return f"embedding@{given.clip_name or LITE}"
+
+
+def embedding_of(pictures: Sequence[np.ndarray], models: Models) -> tuple[np.ndarray, str]:
+    """The embeddings of pictures that are of no clip, as a clip's stills have them: float16 (N, D), and of which model.
+
+    Raises:
+        MareyError: what makes them is not installed, or the given model is not there.
+    """
+    given = resolve(models)
+    if why := lacking(given):
+        raise MareyError(f"{why}.")
+    return np.asarray(encoder(given, 1).features(pictures), np.float16), kind(given).partition("@")[2]
 
 
 def embedded(view: View, given: Given, model: Encoder) -> np.ndarray:
