@@ -7,7 +7,7 @@ from marey.curate.measures import MEASURES
 
 PAGE = Path(__file__).parents[2] / "docs" / "signals.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) ?\| (\w*) ?\| (yes|no) \| (.+) \|$", re.MULTILINE)
-SAID = {"looks": "1 to 10", "match": "cosine"}
+SAID = {"looks": "1 to 10", "match": "cosine", "preference": "log odds"}
 """Units that the page says in other words, where the code has a plain number."""
 
 
