@@ -81,8 +81,8 @@ def road(count: int) -> tuple[float, float]:
         start = time.process_time()
         drawer = DrawStage(world)
         for name in world.names():
-            drawer.process({"id": footage_id(name), "name": name, "library": folder})
-            images, fps = drawn(name) or ([], FPS)
+            known = drawer.process({"id": footage_id(name), "name": name, "library": folder})
+            images, fps = drawn(known["row"]["path"]) or ([], FPS)
             for frame in given(images, fps):
                 frame.rgb(64, crop=True)
         return files / (FRAMES * count), (time.process_time() - start) / (FRAMES * count)

@@ -26,6 +26,10 @@ class Shot(Protocol):
         """Frames a second."""
 
     @property
+    def name(self) -> str:
+        """By which the world draws it again; need not be the one by which it was asked for."""
+
+    @property
     def told(self) -> dict[str, Any]:
         """Its caption, license, source, credit and origin (a list), as they would stand beside a file."""
 
@@ -75,7 +79,14 @@ class DrawStage:
             "limited": False,
             "reason": "",
             "parts": [part],
-            "row": {**shot.told, **shape, "time_base": base, "pixel_format": "rgb24", "bit_depth": 8},
+            "row": {
+                **shot.told,
+                "path": shot.name,
+                **shape,
+                "time_base": base,
+                "pixel_format": "rgb24",
+                "bit_depth": 8,
+            },
         }
 
 

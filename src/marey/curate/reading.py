@@ -132,11 +132,11 @@ class Reader:
         todo = {item["id"]: item["name"] for item in items if not self._was_read(item["id"], None)}
         stage = DrawStage(world, self._threads, *self._kept)
         for result in self._run(stage, [item for item in items if item["id"] in todo], "drawing footage"):
-            path = todo[result.id]
-            row = {"id": result.id, "kind": "video", "path": path, "status": "ok", "stage": "probe", "reason": ""}
-            known = {"path": path, "footage": result.id, "status": "ok", "stage": "probe", "reason": ""}
+            made = {"path": todo[result.id], **result.out.get("row", {})}
+            row = {"id": result.id, "kind": "video", "status": "ok", "stage": "probe", "reason": ""}
+            known = {"path": made["path"], "footage": result.id, "status": "ok", "stage": "probe", "reason": ""}
             with self._library.transaction():
-                self._library.put("footage", [{**row, **result.out.get("row", {})}])
+                self._library.put("footage", [{**row, **made}])
                 self._library.put("inputs", [known])
                 self._enter(result, None)
         return set(todo)

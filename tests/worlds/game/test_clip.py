@@ -3,7 +3,8 @@
 import pytest
 
 from marey.worlds.game.agents import POLICIES
-from marey.worlds.game.clip import Clip, clip, frames_of
+from marey.worlds.game.clip import Clip, actions, clip, frames_of, pressed
+from marey.worlds.game.hero import STAY, Action
 
 
 def known(one: Clip) -> tuple[object, ...]:
@@ -35,3 +36,32 @@ def test_what_cannot_be_is_refused() -> None:
         clip(7, 0, 10, "hero")
     with pytest.raises(ValueError, match="0 frames"):
         clip(7, 0, 0)
+
+
+def test_a_clip_is_played_again_by_its_keys() -> None:
+    for number in range(7):
+        one = clip(7, number, 40)
+        again = clip(7, number, 40, keys=one.keys)
+        assert known(again) == known(one)
+        assert again.keys == one.keys == pressed(actions(one.keys))
+    assert clip(7, 0, 40, keys=pressed([STAY] * 400)).states != clip(7, 0, 40).states
+    with pytest.raises(ValueError, match="the keys of clip 0 end after 3 frames"):
+        clip(7, 0, 40, keys=pressed([STAY] * 3))
+
+
+def test_every_action_has_a_sign_of_its_own() -> None:
+    both = (False, True)
+    every = [
+        Action(side, jump, run, climb, duck)
+        for side in (-1, 0, 1)
+        for jump in both
+        for run in both
+        for climb in (-1, 0, 1)
+        for duck in both
+    ]
+    done = [action for n, action in enumerate(every) for _ in range(1 + n % 12)]
+    assert actions(pressed(done)) == done
+    assert actions("") == []
+    for keys in ("7", "z", "_A", "a-", "a1é"):
+        with pytest.raises(ValueError, match="are no keys"):
+            actions(keys)

@@ -3,15 +3,18 @@
 The same (seed, number) gives the same clip, bit for bit, at any time and in any order: `clip` makes one by itself.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby, product
+from string import ascii_lowercase
 
 import numpy as np
 
 from marey.worlds.game.agents import POLICIES, Agent
 from marey.worlds.game.engine import Game, State
-from marey.worlds.game.hero import FPS
+from marey.worlds.game.hero import FPS, Action
 from marey.worlds.game.level import Level, make_level
 from marey.worlds.game.picture import Painter, Picture
 from marey.worlds.game.sound import soundtrack
@@ -19,6 +22,16 @@ from marey.worlds.game.story import Deed, deeds, paraphrase, tell
 
 LATEST = 300
 """A clip begins at most so many frames after its play does."""
+_SIGNS = {  # a letter for what is done: large to the right, small to the left, behind a line to neither side
+    Action(side, jump, run, climb, duck): mark + letter.upper() if side > 0 else mark + letter
+    for side, mark in ((1, ""), (-1, ""), (0, "_"))
+    for letter, (jump, run, climb, duck) in zip(
+        ascii_lowercase, product((False, True), (False, True), (-1, 0, 1), (False, True)), strict=False
+    )
+}
+_BY_SIGN = {sign: action for action, sign in _SIGNS.items()}
+_RUN = re.compile(r"(_?[A-Xa-x])([0-9]*)")
+_KEYS = re.compile(r"(?:(?:[A-Xa-x]|_[a-x])[0-9]*)*")
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,8 @@ class Clip:
     policy: str
     level: Level
     states: tuple[State, ...]
+    keys: str = field(default="", compare=False)
+    """What was pressed since the play began, by which `clip` plays it again without an agent; see `pressed`."""
 
     @cached_property
     def deeds(self) -> list[Deed]:
@@ -61,15 +76,16 @@ class Clip:
         return soundtrack(self.states, self.level.theme, self.level.seed, music)
 
 
-def clip(seed: int, number: int, frames: int, policy: str | None = None) -> Clip:
+def clip(seed: int, number: int, frames: int, policy: str | None = None, keys: str | None = None) -> Clip:
     """The clip of this number.
 
     Args:
         frames: how long it is, at 30 a second.
         policy: one of `agents.POLICIES`; without it they take turns.
+        keys: those of the same clip made before: it is played again by them, ten times as fast.
 
     Raises:
-        ValueError: no such policy, or no frames.
+        ValueError: no such policy, no frames, or keys that are none.
     """
     if frames < 1:
         raise ValueError(f"{frames} frames: 1 or more would do")
@@ -80,13 +96,35 @@ def clip(seed: int, number: int, frames: int, policy: str | None = None) -> Clip
     game = Game(make_level(int(rng.integers(2**31))))
     agent = Agent(policy, int(rng.integers(2**31)))
     start = int(rng.integers(LATEST))
+    known = None if keys is None else actions(keys)
     states: list[State] = []
+    done: list[Action] = []
     # A play that reaches its end earlier gives its last seconds.
     while not game.over and game.t < start + frames:
-        states.append(game.step(agent.act(game)))
+        if known is not None and len(done) == len(known):
+            raise ValueError(f"the keys of clip {number} end after {len(done)} frames")
+        done.append(agent.act(game) if known is None else known[len(done)])
+        states.append(game.step(done[-1]))
     while len(states) < frames:
         states.append(game.step())
-    return Clip(seed, number, policy, game.level, tuple(states[-frames:]))
+    return Clip(seed, number, policy, game.level, tuple(states[-frames:]), pressed(done))
+
+
+def pressed(done: Sequence[Action]) -> str:
+    """Actions as text: for each run of the same its sign and, where it is more than one, how many frames it lasts."""
+    runs = [(_SIGNS[action], len(list(same))) for action, same in groupby(done)]
+    return "".join(f"{sign}{count if count > 1 else ''}" for sign, count in runs)
+
+
+def actions(keys: str) -> list[Action]:
+    """The actions that `pressed` wrote.
+
+    Raises:
+        ValueError: it did not.
+    """
+    if _KEYS.fullmatch(keys) is None:
+        raise ValueError(f"{keys[:40]!r} are no keys")
+    return [_BY_SIGN[sign] for sign, count in _RUN.findall(keys) for _ in range(int(count or 1))]
 
 
 def frames_of(seconds: float) -> int:
