@@ -52,6 +52,16 @@ def test_the_default_needs_no_weights_and_has_its_own_name() -> None:
         backbone.features(clip(2))
 
 
+def test_a_trained_network_that_ships_in_a_package() -> None:
+    backbone = open_backbone("efficientnet-lite0")
+    found = backbone.features(clip(3, 60, 80))
+    assert found.shape == (3, 1280)
+    assert backbone.id == "efficientnet-lite0-57934424"
+    assert backbone.sha256.startswith("57934424")
+    assert found[1] == pytest.approx(backbone.features(clip(3, 60, 80)[1:2])[0], abs=1e-5)
+    assert np.abs(found[0] - found[1]).max() > 0.1
+
+
 def test_torchscript_i3d_runs_after_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     detector = Detector()

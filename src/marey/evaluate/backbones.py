@@ -99,6 +99,18 @@ def _hand(path: Path | None, sha256: str | None, device: str) -> Backbone:
     return Backbone(name, digest, WIDTH, "clip", 3, lambda clip: scaled(features(clip, given=0))[None])
 
 
+def _lite(path: Path | None, sha256: str | None, device: str) -> Backbone:
+    from marey.signals.embedding import LITE, LITE_SHA256, Lite
+
+    require("torch", "features")
+    network = Lite()
+
+    def run(clip: Clip) -> Any:
+        return network.features(list(clip))
+
+    return Backbone(LITE, LITE_SHA256, 1280, "frame", 1, run)
+
+
 def _torchscript_i3d(path: Path | None, sha256: str | None, device: str) -> Backbone:
     network = _script(path, sha256, device)
 
@@ -263,6 +275,7 @@ BACKBONES: dict[str, Loader] = {
     loader.name: loader
     for loader in (
         Loader("marey-td", "Hand features of light, colour, edges and change", "", "Apache-2.0", _hand),
+        Loader("efficientnet-lite0", "EfficientNet-Lite0 out of its package, by frame", "", "Apache-2.0", _lite),
         Loader(
             "i3d",
             "I3D of Kinetics-400, as StyleGAN-V's TorchScript file",

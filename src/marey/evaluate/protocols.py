@@ -207,6 +207,14 @@ PROTOCOLS: dict[str, Protocol] = {
             says="Marey's own, which needs no weights and is not FVD: every frame of every video.",
             frames=None,
         ),
+        Protocol(
+            id="frechet/lite0-frames",
+            title="Frechet distance on EfficientNet-Lite0's pictures",
+            backbone="efficientnet-lite0",
+            says="Marey's own, on a small trained network out of a package, and not FID: the centre of every frame, by "
+            "itself, so that it knows nothing of motion.",
+            frames=None,
+        ),
         _stylegan_v("fvd/styleganv-2048x16", 16),
         _stylegan_v("fvd/styleganv-2048x128", 128),
         _stylegan_v("fvd/styleganv-2048x16-every8", 16, 8),
