@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from edited import fetched, make_edit, make_single, sources, traced
+from edited import fetched, make_edit, make_passing, make_single, sources, traced
 
 from marey.curate.cuts import find_cuts
 from marey.curate.transitions import find_places, shots
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--edits", type=int, default=80)
     parser.add_argument("--singles", type=int, default=130)
+    parser.add_argument("--passing", type=int, default=40)
     parser.add_argument("--transnet", action="store_true", help="TransNet V2 too (slow; extra 'shots')")
     parser.add_argument("--ours", action="store_true", help="no peers")
     said = parser.parse_args()
@@ -58,8 +59,12 @@ def main() -> None:
         stem, kind, pool = said.folder / f"test-single/{n:04d}", kinds[n % len(kinds)], real if n % 3 else bank
         traced(stem, lambda out, n=n, kind=kind, pool=pool: make_single(SEED + n, pool, kind, out))
         singles.append((kind, stem))
+    for n in range(said.passing):
+        stem, pool = said.folder / f"test-passing/{n:04d}", real if n % 4 else bank
+        traced(stem, lambda out, n=n, pool=pool: make_passing(SEED + n, pool, out))
+        singles.append(("passing", stem))
     edits_table(videos, detectors)
-    singles_table(singles, kinds, detectors)
+    singles_table(singles, (*kinds, "passing"), detectors)
 
 
 def edits_table(videos: list[Path], detectors: dict[str, Callable[[Path], list[dict]]]) -> None:
@@ -131,8 +136,24 @@ def singles_table(
         shares = (f"{false[name][kind] * MINUTES / max(length, 1e-9):.1f}" for name in detectors)
         print(f"| {kind} | {length:.1f} | {' | '.join(shares)} |")
     whole = sum(minutes.values())
-    shares = (f"{sum(false[name].values()) * MINUTES / whole:.2f}" for name in detectors)
-    print(f"| **all** | {whole:.1f} | {' | '.join(shares)} |")
+    print(f"| **all** | {whole:.1f} | {' | '.join(_rate(sum(false[name].values()), whole) for name in detectors)} |")
+
+
+def _rate(count: int, minutes: float) -> str:
+    """So many in `MINUTES` minutes, with the exact 95 % interval of a Poisson count (Garwood 1936)."""
+    low, high = (_mean_of(count - 1, 0.975) if count else 0.0), _mean_of(count, 0.025)
+    value, least, most = (x * MINUTES / minutes for x in (count, low, high))
+    return f"{value:.2f} ({least:.2f} to {most:.2f})"
+
+
+def _mean_of(count: int, share: float) -> float:
+    """The mean of a Poisson law of which such a share is at `count` or below."""
+    low, high = 0.0, 10.0 * count + 20
+    for _ in range(80):
+        mean = (low + high) / 2
+        terms = np.arange(count + 1) * np.log(mean) - np.concatenate([[0], np.cumsum(np.log(np.arange(1, count + 1)))])
+        low, high = (mean, high) if np.exp(terms - mean).sum() > share else (low, mean)
+    return (low + high) / 2
 
 
 def _answers(name: str, stem: Path, detect: Callable[[Path], list[dict]]) -> tuple[list[dict], float]:

@@ -301,6 +301,21 @@ def make_single(seed: int, bank: Sequence[Source], kind: str, out: Path, seconds
     return _finished(frames, [], disturbed, [source.name], fps, rng, out)
 
 
+def make_passing(seed: int, bank: Sequence[Source], out: Path, seconds: float = 6.5) -> Video:
+    """A video of one shot in which things go past close to the camera, cut out of other sources' pictures."""
+    rng = np.random.default_rng([seed, 29])
+    size, fps = SIZES[int(rng.integers(5))], 25.0
+    source, other = (bank[int(n)] for n in rng.choice(len(bank), 2, replace=False))
+    frames = source.frames(int(min(seconds * fps, source.longest * 2)), size, rng)
+    disturbed = []
+    for first in range(10, len(frames) - 45, 55):
+        thing = other.frames(8, size, rng)[-1]
+        part, what = confounders.passing(frames[first:], thing, rng)
+        frames[first:] = part
+        disturbed.append({"kind": what.kind, "first": first + what.first, "last": first + what.last})
+    return _finished(frames, [], disturbed, [source.name, other.name], fps, rng, out)
+
+
 def _graded(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Half of the shots in another light: gain, gamma and tint."""
     if rng.random() < 0.5:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from edited import fetched, make_edit, make_single, sources, traced
+from edited import fetched, make_edit, make_passing, make_single, sources, traced
 from safetensors.numpy import save_file
 
 from marey.curate import transitions
@@ -21,7 +21,7 @@ from marey.recipe import Transitions
 from marey.worlds import confounders
 
 HIDDEN, MEMBERS, STEPS, BATCH = 12, 5, 400, 512
-FALSE_COST = 2.5
+FALSE_COST = 2.0
 """A shot that is split, again and again wherever something moves, costs more than a transition that is missed."""
 ABSENT, HIT, MISS = -1.0, 0.5, 0.1
 """Overlap (intersection over union) with a true transition from which a candidate is one, and below which none."""
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--edits", type=int, default=330)
     parser.add_argument("--singles", type=int, default=200)
+    parser.add_argument("--passing", type=int, default=100)
     parser.add_argument("--out", type=Path, default=FILE)
     said = parser.parse_args()
     torch.set_num_threads(1)
@@ -45,6 +46,10 @@ def main() -> None:
         kind, pool = kinds[n % len(kinds)], real if n % 3 else bank
         make = lambda out, n=n, kind=kind, pool=pool: make_single(n, pool, kind, out)  # noqa: E731
         rows += labelled(*traced(said.folder / f"fit-single/{n:04d}", make, keep=False))
+    for n in range(said.passing):
+        pool = real if n % 4 else bank
+        make = lambda out, n=n, pool=pool: make_passing(n, pool, out)  # noqa: E731
+        rows += labelled(*traced(said.folder / f"fit-passing/{n:04d}", make, keep=False))
     tensors: dict[str, np.ndarray] = {}
     for way in WAYS:
         numbers = np.stack([x for name, x, _ in rows if name == way])

@@ -12,6 +12,7 @@ from marey.curate.candidate import Candidate
 from marey.curate.evidence import NAMES, evidence
 from marey.curate.features import Area, Features
 from marey.curate.judge import FILE, WAYS, Judge, judges
+from marey.worlds.edits import Join, compose
 
 
 def features(video: np.ndarray) -> Features:
@@ -67,3 +68,25 @@ def test_a_pan_and_a_zoom_are_seen_through() -> None:
     video = shot(5, 60, 1.0)
     panned = numbers(video, 10, 22)
     assert panned["alike"] < 0.5 < panned["alike_shifted"]
+
+
+def test_what_something_hides_and_uncovers_is_known_again() -> None:
+    video, other = shot(6, 60, 0.1), shot(7, 60, 0.1)
+    hidden = video.copy()
+    hidden[24:34] = other[24:34]
+    passed = numbers(hidden, 23, 24)
+    gone = numbers(np.concatenate([video[:24], other[24:]]), 23, 24)
+    assert passed["back_shape"] > 0.95 > 0.7 > gone["back_shape"]
+    assert passed["back_alike"] > 0.9 > 0.5 > gone["back_alike"]
+    assert passed["back_colours_more"] > gone["back_colours_more"] + 0.1
+
+
+def test_a_push_is_two_pictures_that_move_along() -> None:
+    for detail, sign in (("push", 1), ("left", 0)):
+        video, (truth,) = compose([shot(8, 40, 0.1), shot(9, 40, 0.1)], [Join("wipe", 15, detail)])
+        seen = numbers(video, truth.a_end, truth.b_start)
+        assert (seen["pushed"] < -1.5) == bool(sign)
+        if sign:
+            assert 0.3 < seen["pushed_far"] < 0.7
+        turned = numbers(video.transpose(0, 2, 1, 3), truth.a_end, truth.b_start)
+        assert (turned["pushed"] < -1.5) == bool(sign)

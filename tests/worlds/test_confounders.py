@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from marey.worlds.confounders import KINDS, confound
+from marey.worlds.confounders import KINDS, confound, passing
 from marey.worlds.scenes import scene
 
 
@@ -56,8 +56,31 @@ def test_a_given_place_is_kept(shot: np.ndarray) -> None:
     assert confound(shot, "flash", np.random.default_rng(0), first=20)[1].first == 20
 
 
+def test_what_passes_hides_the_shot_and_goes() -> None:
+    still = np.repeat(np.stack(list(scene("drive", 4, seconds=0.1, height=96, width=128).render()))[:1], 60, axis=0)
+    thing = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    back, turned = 0, 0
+    for seed in range(12):
+        changed, what = passing(still, thing, np.random.default_rng(seed), first=9)
+        assert what.kind == "passing"
+        assert what.first == 9
+        np.testing.assert_array_equal(changed[:9], still[:9])
+        hidden = [(frame != still[0]).any(axis=2).mean() for frame in changed[9 : what.last + 1]]
+        assert max(hidden) > 0.3
+        same = [(frame == still[0]).all() for frame in changed[what.last + 1 :]]
+        assert all(same) or not any(same)  # the camera may have turned
+        back, turned = back + all(same), turned + (not any(same))
+    assert back >= 2
+    assert turned >= 2
+    np.testing.assert_array_equal(
+        passing(still, thing, np.random.default_rng(5))[0], passing(still, thing, np.random.default_rng(5))[0]
+    )
+
+
 def test_what_cannot_be_done(shot: np.ndarray) -> None:
     with pytest.raises(ValueError, match="no confounder 'ghost'"):
         confound(shot, "ghost", np.random.default_rng(0))
     with pytest.raises(ValueError, match="too few for a flash"):
         confound(shot[:5], "flash", np.random.default_rng(0))
+    with pytest.raises(ValueError, match="10 frames are too few"):
+        passing(shot[:10], shot[0], np.random.default_rng(0))

@@ -5,7 +5,9 @@ correlations, so that a dark shot and a bright one, a flat one and a rich one co
 """
 
 import math
+from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from marey.curate.candidate import Candidate
@@ -54,9 +56,22 @@ NAMES = (
     "surely_shape",
     "surely_alike",
     "surely_seen",
+    "back_shape",
+    "back_shape_more",
+    "back_colours",
+    "back_colours_more",
+    "back_alike",
+    "back_alike_more",
+    "pushed",
+    "pushed_far",
 )
 SIDE = 12
 """Frames of a shot on each side that are looked at, at most."""
+FAR = 36
+"""What goes past close to the camera is gone after so many frames, and what it hid is there again."""
+FAR_STEP = 3
+PUSHED = 0.02
+"""Sums of squares of that size are noise."""
 
 
 def evidence(features: Features, one: Candidate) -> np.ndarray:
@@ -65,7 +80,7 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
     length, last = b - a, len(features) - 1
     side = min(SIDE, max(4, length))
     low, high = max(0, a - side), min(last, b + side)
-    inside = np.rint(np.linspace(a, b, min(length, 12) + 1)).astype(int)
+    inside = a + _spread(length)
 
     details, energy = features.details, features.energy
     coarse = features.coarse.reshape(len(features), -1)
@@ -117,6 +132,7 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
     spread = features.spread
     flattest = float(spread[a : b + 1].min()) / max(float(spread[a] + spread[b]) / 2, 1.0)
 
+    back_shape, back_colours, back_alike = _back(features, a, b)
     tone = features.tones
     colours = float(np.abs(tone[a] - tone[b]).sum()) / 2
     tone_side = max(float(np.abs(tone[low] - tone[a]).sum()), float(np.abs(tone[b] - tone[high]).sum())) / 2
@@ -175,8 +191,58 @@ def evidence(features: Features, one: Candidate) -> np.ndarray:
         max(0.0, shape - 0.7),
         max(0.0, zoomed - 0.3),
         max(0.0, max(*around, seen) - 0.3),
+        back_shape,
+        back_shape - shape,
+        back_colours,
+        colours - back_colours,
+        back_alike,
+        back_alike - zoomed,
+        *_pushed(features, a, b),
     )
     return np.array(numbers, np.float64)
+
+
+def _back(features: Features, a: int, b: int) -> tuple[float, float, float]:
+    """How much of what was there some time before is there some time after: the highest correlation of the coarse
+    pictures, the least distance of their colours, and the highest correlation of the details of the pair of frames that
+    look most alike, over all shifts. Something that goes past hides a shot and lets it appear again."""
+    before = np.arange(a, max(-1, a - FAR - 1), -FAR_STEP)
+    after = np.arange(b, min(len(features), b + FAR + 1), FAR_STEP)
+    alike = features.shapes[before] @ features.shapes[after].T
+    n, m = divmod(int(alike.argmax()), len(after))
+    colours = np.abs(features.tones[before][:, None] - features.tones[after][None]).sum(axis=2) / 2
+    details = features.alike_shifted(int(before[n]), int(after[m]))
+    return float(alike[n, m]), float(colours.min()), details
+
+
+def _pushed(features: Features, a: int, b: int) -> tuple[float, float]:
+    """How much better some frames between are explained by both pictures side by side, moved along, than by either: the
+    logarithm of what is left over; and how far they move from the first of those frames to the last, 0..1."""
+    if b - a < 3:
+        return 0.0, 0.0
+    best = 0.0, 0.0
+    frames = [a + round((b - a) * share) for share in (0.25, 0.5, 0.75)]
+    for stripes in (features.across, features.down):
+        wide = stripes.shape[2]
+        for pair in ((a, b), (b, a)):
+            strip = np.concatenate([stripes[n] for n in pair], axis=1)
+            left = [cv2.matchTemplate(strip, stripes[n], cv2.TM_SQDIFF)[0] for n in frames]
+            least, still = (sum(float(min(of(one), 1e9)) for one in left) for of in (np.min, _ends))
+            ratio = math.log((max(least, 0.0) + PUSHED) / (max(still, 0.0) + PUSHED))
+            if ratio < best[0]:
+                way = (int(left[-1].argmin()) - int(left[0].argmin())) / wide
+                best = ratio, way if pair == (a, b) else -way
+    return best
+
+
+def _ends(values: np.ndarray) -> float:
+    return float(min(values[0], values[-1]))
+
+
+@lru_cache(maxsize=256)
+def _spread(length: int) -> np.ndarray:
+    """Thirteen frames at most from the first to the last of so many, both among them."""
+    return np.rint(np.linspace(0, length, min(length, 12) + 1)).astype(int)
 
 
 def _drift(coarse: np.ndarray, end: np.ndarray) -> float:

@@ -146,6 +146,19 @@ class Features:
         return _unit(self.coarse[:, 1:].reshape(len(self), -1))
 
     @cached_property
+    def across(self) -> np.ndarray:
+        """The luma in three bands across the picture, 0..1: float32 (N, 3, 64)."""
+        return cv2.resize(self.luma.reshape(-1, 64), (64, 3 * len(self)), interpolation=cv2.INTER_AREA).reshape(
+            -1, 3, 64
+        ) / np.float32(255)
+
+    @cached_property
+    def down(self) -> np.ndarray:
+        """The same in four bands down it, lying: float32 (N, 4, 36)."""
+        bands = cv2.resize(self.luma.reshape(-1, 64), (4, 36 * len(self)), interpolation=cv2.INTER_AREA)
+        return np.ascontiguousarray(bands.reshape(-1, 36, 4).transpose(0, 2, 1)) / np.float32(255)
+
+    @cached_property
     def light(self) -> np.ndarray:
         """Mean luma of each frame, 0..1: float32 (N,)."""
         return self.coarse[:, 0].mean(axis=(1, 2))

@@ -19,7 +19,7 @@ from marey.curate.judge import judges
 from marey.curate.reach import reach
 from marey.recipe import Transitions
 
-VERSION = "8"
+VERSION = "9"
 CHUNK = 2048
 """Frames that are looked at together: memory does not grow with the length of the footage."""
 FASTEST = 40.0

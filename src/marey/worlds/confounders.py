@@ -159,3 +159,75 @@ def _occluder(span: np.ndarray, rng: np.random.Generator) -> None:
         cover = np.clip((wide / 2 - np.abs(x - centre)) / 12, 0, 1)[..., None]
         shown = np.roll(thing, round(centre), axis=1)  # what it is made of moves with it
         span[n] = (span[n] + 0.92 * cover * (shown - span[n])).astype(np.uint8)
+
+
+def passing(
+    frames: np.ndarray, thing: np.ndarray, rng: np.random.Generator, *, first: int = 1
+) -> tuple[np.ndarray, Confounder]:
+    """A copy of a shot in which something large goes past, close to the camera, and hides most or all of the picture
+    for half a second at most; often the camera has turned meanwhile.
+
+    What goes past is a cut-out of another picture, sharp or smeared by its speed, of any outline: as a car, a lorry, a
+    passer-by, a pole or a wall. The shot goes on beneath it, so that it is no boundary.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3), of at least 16 frames.
+        thing: uint8 RGB (H', W', 3).
+        first: the frame at which it begins.
+
+    Raises:
+        ValueError: too few frames.
+    """
+    if len(frames) < first + 15:
+        raise ValueError(f"{len(frames)} frames are too few for what passes from frame {first}: {first + 15} would do")
+    height, width = frames.shape[1:3]
+    length = int(rng.integers(8, min(36, len(frames) - first - 6) + 1))
+    wide = float(rng.uniform(0.35, 1.0 + 10 / length)) * width
+    changed = frames.copy()
+    if rng.random() < 0.5:
+        _turned(changed[first:], length, rng)
+    surface = _surface(thing, height, round(wide) + width, rng)
+    # Its outline: both edges lean and bend; it may not reach up to the upper edge of the picture.
+    y = np.linspace(-1, 1, height)[:, None]
+    edges = [
+        rng.uniform(-0.25, 0.25) * y + rng.uniform(0, 0.12) * np.sin(rng.uniform(1, 9) * y + rng.uniform(0, 6))
+        for _ in range(2)
+    ]
+    roof = rng.uniform(-0.3, 0.45) * height if rng.random() < 0.5 else -1.0
+    top = np.clip((np.arange(height)[:, None] - roof) / 6, 0, 1)
+    step = (wide + 1.6 * width) / length
+    smear = max(1, round(step * rng.uniform(0, 0.6)))
+    soft = smear + rng.uniform(1, 12)
+    backwards = rng.random() < 0.5
+    x = np.arange(width)[None]
+    for n in range(length):
+        left = -wide - 0.3 * width + step * (n + 1)
+        lower, upper = (left + edge * width + k * wide for k, edge in enumerate(edges))
+        cover = np.clip((x - lower) / soft, 0, 1) * np.clip((upper - x) / soft, 0, 1) * top
+        columns = np.clip(np.arange(width) - round(left), 0, surface.shape[1] - 1)
+        shown, frame = cv2.blur(surface[:, columns], (smear, 1)), changed[first + n]
+        if backwards:
+            shown, cover = shown[:, ::-1], cover[:, ::-1]
+        changed[first + n] = frame + cover[..., None] * (shown.astype(np.float32) - frame)
+    return changed, Confounder("passing", first, first + length - 1)
+
+
+def _turned(frames: np.ndarray, length: int, rng: np.random.Generator) -> None:
+    """The camera turns to a side within `length` frames, and stays there."""
+    width = frames.shape[2]
+    far = float(rng.choice((-1, 1)) * rng.uniform(0.1, 0.9) * width)
+    for n in range(len(frames)):
+        t = min(1.0, (n + 1) / length)
+        x = np.mod(np.arange(width) + far * t * t * (3 - 2 * t), 2 * width)
+        frames[n] = frames[n][:, np.where(x < width, x, 2 * width - 1 - x).astype(np.intp).clip(0, width - 1)]
+
+
+def _surface(thing: np.ndarray, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """A part of a picture, at a size and in a light of its own: uint8 (height, width, 3)."""
+    share = rng.uniform(0.3, 1)
+    high, wide = max(8, round(share * thing.shape[0])), max(8, round(share * thing.shape[1]))
+    top, left = int(rng.integers(thing.shape[0] - high + 1)), int(rng.integers(thing.shape[1] - wide + 1))
+    part = cv2.resize(thing[top : top + high, left : left + wide], (width, height), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.4:  # some have next to no details, as what is close is out of focus
+        part = cv2.blur(part, (1 + width // 12, 1 + height // 12))
+    return np.clip(part * rng.uniform(0.15, 1.15) + rng.uniform(0, 20), 0, 255).astype(np.uint8)
