@@ -138,6 +138,24 @@ def test_which_videos_are_taken() -> None:
     assert not PROTOCOLS["frechet/marey-td"].notes(3, 4)
 
 
+def test_tats_draws_among_all_clips() -> None:
+    protocol = PROTOCOLS["fvd/tats-128"]
+    lengths = {f"{n:03d}": 15 if n < 10 else 16 if n < 50 else 115 for n in range(100)}
+    drawn = protocol.listing(lengths, "real", lengths)
+    assert drawn == protocol.listing(reversed(lengths), "real", lengths)
+    assert len(drawn) == len({id for _, id in drawn}) == 2048
+    names = [name for name, _ in drawn]
+    assert not set(names) & {f"{n:03d}" for n in range(10)}, "too short to have a clip"
+    assert names.count("070") == pytest.approx(2048 * 100 / 5040, rel=0.5)
+    assert sum(lengths[name] == 16 for name in names) == pytest.approx(2048 * 40 / 5040, abs=16)
+    starts = {int(protocol.indices(115, id=id)[0]) for name, id in drawn if lengths[name] == 115}
+    assert len(starts) == 100, "every start of a clip"
+    alone = protocol.listing(lengths, "real")
+    assert sorted(alone) == [(name, name) for name in sorted(lengths)]
+    assert alone != sorted(alone), "without lengths each once, in a random order"
+    assert protocol.listing(lengths, "fake") == [(name, name) for name in sorted(lengths)]
+
+
 def test_a_clip_is_drawn_and_prepared() -> None:
     clip = PROTOCOLS["fvd/cdfvd-i3d-128"].clip(video(), id="a")
     assert clip is not None

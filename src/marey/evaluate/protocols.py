@@ -6,7 +6,8 @@ of its protocol, and those of two protocols do not compare. Sources: the codes n
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,16 +59,29 @@ class Protocol:
     """Covariance over n."""
     count: tuple[int | None, int | None] = (None, None)
     """Of real and of made videos; None takes all. The first in sorted order are taken."""
+    among_clips: bool = False
+    """Whether real clips are drawn at random among all clips of all videos, rather than the first videos."""
     repeats: bool = False
     """Whether too few made videos are gone through again, with new starts, until there are as many as asked for."""
 
-    def listing(self, names: Iterable[str], side: Side) -> list[tuple[str, str]]:
+    def listing(
+        self, names: Iterable[str], side: Side, lengths: Mapping[str, int] | None = None
+    ) -> list[tuple[str, str]]:
         """(name, id) of each clip that is to be drawn, from the names of all videos of a side.
 
         The id is the name, with "#2" and so on where a video is drawn again.
+
+        Args:
+            lengths: frames of each video, for protocols that draw among all clips, so that a long video is drawn more
+                often; without them each video is drawn once.
         """
         have = sorted(names)
         count = self.count[_column(side)]
+        if side == "real" and self.among_clips:
+            have.sort(key=lambda name: _draw(f"{self.id} {name}", 2**63))
+            clips = [max(0, (lengths or {}).get(name, 0) - (self.frames or 1) * self.every + 1) for name in have]
+            if count is not None and any(clips):
+                return _weighted(self.id, have, clips, count)
         if count is None or not have:
             return [(name, name) for name in have]
         if side == "fake" and self.repeats:
@@ -156,6 +170,18 @@ def _column(side: Side) -> int:
     return 0 if side == "real" else 1
 
 
+def _weighted(seed: str, names: Sequence[str], weights: Sequence[int], count: int) -> list[tuple[str, str]]:
+    """So many draws, each video as often as it has clips, by a random order that depends on the seed alone."""
+    ends = np.cumsum(weights)
+    seen: Counter[str] = Counter()
+    drawn = []
+    for n in range(min(count, int(ends[-1]))):
+        name = names[int(np.searchsorted(ends, _draw(f"{seed} clip {n}", int(ends[-1])), side="right"))]
+        seen[name] += 1
+        drawn.append((name, name if seen[name] == 1 else f"{name}#{seen[name]}"))
+    return drawn
+
+
 def _draw(what: str, choices: int) -> int:
     """A fair number below `choices` that depends on `what` alone."""
     digest = hashlib.blake2b(what.encode(), digest_size=8).digest()
@@ -226,8 +252,10 @@ PROTOCOLS: dict[str, Protocol] = {
             id="fvd/tats-128",
             title="TATS's FVD, 128 pixels",
             backbone="i3d-400",
-            says="TATS's: 16 frames, the shorter side to 128 without antialiasing and the centre cut out, truncated to "
-            "whole levels, then squashed to 224x224; covariances over n - 1; 2,048 clips a side.",
+            says="TATS's: 16 frames, real ones drawn at random among all clips, the shorter side to 128 without "
+            "antialiasing and the centre cut out, truncated to whole levels, then squashed to 224x224; covariances "
+            "over n - 1; 2,048 clips a side.",
+            among_clips=True,
             start=("random", "first"),
             shape="shorter side, centre",
             size=(128, 128),
