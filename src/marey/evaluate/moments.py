@@ -238,9 +238,9 @@ def frechet(a: MomentState, b: MomentState, *, biased: bool = False) -> float:
 
     `|mu_a - mu_b|^2 + Tr(A + B - 2 (A B)^(1/2))` (Dowson and Landau 1982). The trace of the root is the sum of the
     roots of the eigenvalues of `L^T B L`, where `A = L L^T`: symmetric and positive, so there is no imaginary part to
-    discard, unlike `sqrtm(A B)`. Where A is singular its symmetric root takes the place of L. Where a side has no more
-    vectors than features it still holds them, and the smaller Gram form does: with centred vectors X and Y on both
-    sides the trace is the sum of the singular values of `X Y^T`, over the root of both divisors.
+    discard, unlike `sqrtm(A B)`. Where A is singular B takes its place, and where both are a symmetric root does.
+    Where a side has no more vectors than features it still holds them, and the smaller Gram form does: with centred
+    vectors X and Y on both sides the trace is the sum of the singular values of `X Y^T`, over the root of both divisors.
 
     It is biased upward by about 1/n, and more so the fewer vectors there are a feature: distances at different n do
     not compare (see `distances` for what to do about it).
@@ -266,8 +266,13 @@ def frechet(a: MomentState, b: MomentState, *, biased: bool = False) -> float:
     elif second is not None:
         overlap = _roots(second @ a.scatter @ second.T) * scale
     else:
-        root = _root(a.scatter)
-        overlap = _roots(root.T @ b.scatter @ root) * scale
+        one, other = a.scatter, b.scatter
+        root = _cholesky(one)
+        if root is None:
+            one, other = other, one
+            root = _cholesky(one)
+        root = _symmetric_root(one) if root is None else root
+        overlap = _roots(root.T @ other @ root) * scale
     spread = float(np.trace(a.scatter)) / divisors[0] + float(np.trace(b.scatter)) / divisors[1]
     apart = a.mean - b.mean
     return max(0.0, float(apart @ apart) + spread - 2 * overlap)
@@ -307,10 +312,15 @@ def _roots(symmetric: Array) -> float:
     return float(np.sqrt(np.clip(np.linalg.eigvalsh(symmetric), 0, None)).sum())
 
 
-def _root(scatter: Array) -> Array:
-    """R with R R^T = scatter: Cholesky's, or the symmetric one where the scatter is singular."""
+def _cholesky(scatter: Array) -> Array | None:
+    """L with L L^T = scatter; None where it is singular."""
     try:
         return np.asarray(np.linalg.cholesky(scatter))
     except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(scatter)
-        return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T)
+        return None
+
+
+def _symmetric_root(scatter: Array) -> Array:
+    """R with R R^T = scatter, singular or not; some ten times as much work."""
+    values, vectors = np.linalg.eigh(scatter)
+    return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T)
