@@ -19,8 +19,8 @@ from marey.worlds.game import clip
 from marey.worlds.game.tiles import LABELS
 
 SEED = 777
-TRIED, PAIRED, DRAWN = 120, 700, 500
-STEPS = 500
+TRIED, PAIRED, DRAWN = 100, 600, 300
+STEPS = 300
 
 
 def events(judge: Events) -> None:
@@ -73,7 +73,7 @@ def labels(autoencoder: Path | None) -> None:
         ways["autoencoder"] = reconstructed(load_autoencoder(autoencoder, torch.device("cpu")))
     drawn = [next(iter(clip(SEED, 100_000 + number, 1).pictures(64))) for number in range(DRAWN)]
     pictures, maps = np.stack([one.rgb for one in drawn]), np.stack([one.labels for one in drawn])
-    told: Evaluation = judge_labels(pictures, maps, LABELS, range(DRAWN), steps=300, ways=ways)
+    told: Evaluation = judge_labels(pictures, maps, LABELS, range(DRAWN), steps=200, ways=ways)
     print(f"\nmean IoU over labels, {told.n} pictures held out")
     for row in told.rows:
         if row.metric == "mean IoU":

@@ -55,6 +55,22 @@ def test_the_same_seed_gives_the_same_judge_and_it_is_kept(tmp_path: Path) -> No
         Events.open(tmp_path)
 
 
+def test_thresholds_are_where_a_judge_errs_least() -> None:
+    class Shy(Events):
+        """Never more than a fifth sure, and right."""
+
+        def __call__(self, videos: np.ndarray, fps: float = 15) -> np.ndarray:
+            red = (videos == COLOURS["red"]).all(-1).any((1, 2, 3))
+            return np.stack([red * 0.15 + 0.05, np.full(len(videos), 0.3)], axis=1).astype(np.float32)
+
+    known = squares(80, 9)
+    judge = Shy(("red", "never"), {}, None)
+    assert judge.thresholds.tolist() == [0.5, 0.5]
+    fitted = Shy.fitted(judge, [known]).thresholds
+    assert 0.05 < fitted[0] < 0.2
+    assert fitted[1] == 0.5
+
+
 @pytest.mark.slow
 def test_clips_of_any_size_and_rate_are_seen_alike() -> None:
     known = squares(60, 7)

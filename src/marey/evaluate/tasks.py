@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from marey.evaluate.calibration import ece
 from marey.evaluate.intervals import Interval, cluster_bootstrap, wilson
 from marey.evaluate.judges import Events, Labels, semantic_iou
 from marey.evaluate.known import Known
@@ -33,7 +34,6 @@ LEAST = 20
 """Clips with an event, and without, under which nothing is said of it."""
 SIGMAS = (0.5, 1.0, 2.0, 4.0)
 """Of the blurs that pictures are judged at, in pixels at 64."""
-_SURE = 0.5
 
 
 def judge_events(
@@ -67,7 +67,7 @@ def judge_events(
     kept = np.flatnonzero(enough)
     rows: list[Row] = []
     for method in ("clips", "shuffled", "frozen", "reversed"):
-        found = sure["clips" if method == "shuffled" else method] > _SURE
+        found = sure["clips" if method == "shuffled" else method] > judge.thresholds
         wanted = asked[order] if method == "shuffled" else asked
         add = partial(_add, rows, method)
         shares: list[float] = []
@@ -91,9 +91,9 @@ def judge_events(
         hits = found[:, kept][clip, event].astype(float)
         add("asked and found", "events/asked-found", cluster_bootstrap(hits, groups, confidence=confidence), "higher")
     if len(kept):
-        error = calibration_error(sure["clips"][:, kept].ravel(), asked[:, kept].ravel())
+        error = ece(sure["clips"][:, kept].ravel(), asked[:, kept].ravel())
         told = Interval(error, None, None, len(known) * len(kept), len(set(known.groups)), "none")
-        _add(rows, "clips", "calibration error", "events/ece-15", told, "lower")
+        _add(rows, "clips", "calibration error", "ece/width-15-right", told, "lower")
     return Evaluation(
         protocol={
             "id": HAPPENED,
@@ -269,16 +269,6 @@ def balanced(found: Interval, false: Interval) -> Interval:
     low = value - math.hypot(found.value - low_found, high_false - false.value) / 2
     high = value + math.hypot(high_found - found.value, false.value - low_false) / 2
     return Interval(value, max(0.0, low), min(1.0, high), found.n + false.n, found.groups + false.groups, "wilson")
-
-
-def calibration_error(sure: np.ndarray, true: np.ndarray, bins: int = 15) -> float:
-    """By how much a stated probability is off from how often it comes true, on the mean: 0..1 (Guo et al. 2017, "On
-    calibration of modern neural networks", eq. 3)."""
-    which = np.minimum((sure * bins).astype(int), bins - 1)
-    counts = np.bincount(which, minlength=bins)
-    said = np.bincount(which, weights=sure, minlength=bins)
-    came = np.bincount(which, weights=true, minlength=bins)
-    return float(np.abs(said - came).sum() / counts.sum())
 
 
 def blurred(pictures: np.ndarray, sigma: float) -> np.ndarray:
