@@ -240,7 +240,7 @@ def frechet(a: MomentState, b: MomentState, *, biased: bool = False) -> float:
     roots of the eigenvalues of `L^T B L`, where `A = L L^T`: symmetric and positive, so there is no imaginary part to
     discard, unlike `sqrtm(A B)`. Where A is singular B takes its place, and where both are a symmetric root does.
     Where a side has no more vectors than features it still holds them, and the smaller Gram form does: with centred
-    vectors X and Y on both sides the trace is the sum of the singular values of `X Y^T`, over the root of both divisors.
+    vectors X and Y on both sides the trace is the sum of the singular values of `X Y^T`, over both divisors' root.
 
     It is biased upward by about 1/n, and more so the fewer vectors there are a feature: distances at different n do
     not compare (see `distances` for what to do about it).
