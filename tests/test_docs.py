@@ -51,7 +51,7 @@ def test_there_is_something_to_run() -> None:
     verbs = {line.split()[1] for _, line in commands()}
     assert verbs >= {
         "samples", "worlds", "curate", "cuts", "select", "export", "encode", "train", "generate", "animate", "evaluate",
-        "report", "run", "doctor",
+        "report", "run", "study", "doctor",
     }  # fmt: skip
 
 

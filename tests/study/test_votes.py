@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,17 @@ def test_the_order_in_which_votes_came_does_not_matter(library, store, design):
     second = told(store, design)
     assert first.questions["quality"].score.tolist() == second.questions["quality"].score.tolist()
     assert first.questions["quality"].voter.tolist() == second.questions["quality"].voter.tolist()
+
+
+def test_votes_on_videos_of_an_earlier_plan_are_kept_and_not_counted(store, design):
+    put(store, design, "Ada", [vote(design, n) for n in range(4)])
+    other = design.video(design.of("unfiltered", design.prompts[0].id))
+    renamed = tuple(replace(one, id="f" * 16) if one == other else one for one in design.videos)
+    found = told(store, replace(design, videos=renamed))
+    on_it = sum(other.id in (row["left_video"], row["right_video"]) for row in store.rows("select * from votes"))
+    assert found.older == on_it
+    assert len(found.questions["quality"]) == 4 - on_it
+    assert len(store.rows("select * from votes")) == 4
 
 
 def test_trials_show_two_arms_of_one_prompt_and_checks_now_and_then(store, design):

@@ -6,6 +6,7 @@ logarithm of the likelihood is concave, so Newton's method finds the one maximum
 of counts at once, which is what resampling needs.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from marey.study.ballots import Floats, all_pairs
 
 Ties = Literal["davidson", "half"]
 
-SCALE = 400 / np.log(10)
+SCALE = 400 / math.log(10)
 """Elo points of a strength of 1: then the odds of a difference of 400 are ten to one."""
 PRIOR = 3.0
 """Strengths are drawn towards their mean as by a normal prior of this deviation (521 Elo points), so that an arm that

@@ -86,17 +86,31 @@
     return fetching;
   };
 
-  // Both begin together and begin again together; one that falls behind is set to the other.
+  // Both begin together and begin again together; one that falls behind runs a little faster until it is level.
   const both = () => films.every(film => film.readyState >= 2);
-  const restart = () => {
-    films.forEach(film => { film.currentTime = 0; });
-    if (playing) films.forEach(film => film.play().catch(() => {}));
+  const rewound = film => new Promise(done => {
+    film.addEventListener('seeked', done, { once: true });
+    film.addEventListener('error', done, { once: true });
+    film.currentTime = 0;
+  });
+  let turn = 0;
+  let rewinding = false;
+  const restart = async () => {
+    const mine = ++turn;
+    rewinding = true;
+    films.forEach(film => { film.pause(); film.playbackRate = 1; });
+    await Promise.race([Promise.all(films.map(rewound)), new Promise(done => setTimeout(done, 1500))]);
+    if (mine !== turn) return;
+    rewinding = false;
+    if (playing && shown) films.forEach(film => film.play().catch(() => {}));
   };
   const keepStep = () => {
-    if (shown && playing && both()) {
+    if (shown && playing && !rewinding && both()) {
       const [one, two] = films;
+      const behind = one.currentTime - two.currentTime;
       if (one.ended || two.ended) restart();
-      else if (Math.abs(one.currentTime - two.currentTime) > 0.08) two.currentTime = one.currentTime;
+      else if (Math.abs(behind) > 0.3) two.currentTime = one.currentTime;
+      else two.playbackRate = Math.abs(behind) > 0.01 ? 1 + Math.max(-0.25, Math.min(0.25, 4 * behind)) : 1;
     }
     requestAnimationFrame(keepStep);
   };

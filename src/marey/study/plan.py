@@ -5,13 +5,15 @@ are those of the clips that its subset keeps, so that nothing but the subset dif
 motion buckets are the same (Stable Video Diffusion, section 3.3 and appendix E.2).
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors import safe_open
 
 from marey.catalog import Library, Selection, select, subset_grid
 from marey.catalog.select import keep_selection
@@ -127,7 +129,8 @@ def carry_out(
 
     settings = recipe.study
     stills = _stills(library, planned)
-    videos: dict[str, dict[str, np.ndarray]] = {}
+    numbers = {still.id: n for n, still in enumerate(stills)}
+    samples: dict[str, Path] = {}
     made = []
     for n, subset in enumerate(planned.subsets):
         progress("training the arms", n, len(planned.subsets), subset.arm.name)
@@ -149,8 +152,7 @@ def carry_out(
         generate(
             opened, stills, run / "samples", recipe.generate, source=str(fact), seed=recipe.seed, progress=progress
         )
-        frames = load_file(run / "samples" / "videos.safetensors")["generated"]
-        videos[subset.arm.name] = {still.id: video for still, video in zip(stills, frames, strict=True)}
+        samples[subset.arm.name] = run / "samples" / "videos.safetensors"
         made.append(fact)
     progress("training the arms", len(planned.subsets), len(planned.subsets))
     shape = stills[0].frames.shape
@@ -159,7 +161,7 @@ def carry_out(
         settings.name,
         [subset.arm for subset in planned.subsets],
         [Asked(still.id, str(still.info["caption"]), still.frames[0]) for still in stills],
-        lambda arm, prompt: videos[arm][prompt],
+        lambda arm, prompt: _video(samples[arm], numbers[prompt]),
         Format(shape[0], shape[1], shape[2], recipe.encode.windows.fps),
         made_from=str([made, recipe.generate.model_dump(mode="json"), recipe.seed, [still.id for still in stills]]),
         seed=recipe.seed,
@@ -169,7 +171,8 @@ def carry_out(
 
 def selection_of(study: str, arm: str) -> str:
     """The name under which an arm is encoded and trained: plain letters only, for it names folders."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{study}-{arm}")[:64]
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{study}-{arm}")
+    return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(arm.encode()).hexdigest()[:8]}"
 
 
 def _arm(selection: Selection, whole: str) -> Arm:
@@ -180,6 +183,13 @@ def _arm(selection: Selection, whole: str) -> Arm:
 
 def _row(place: Any) -> dict[str, Any]:
     return {"shard": place.shard, "key": place.key, "info": place.info}
+
+
+def _video(path: Path, n: int) -> np.ndarray:
+    """One of the videos of an arm, without the others."""
+    with safe_open(str(path), framework="numpy") as file:
+        frames: np.ndarray = file.get_slice("generated")[n]
+        return frames
 
 
 def _stills(library: Library, planned: Plan) -> list[Any]:

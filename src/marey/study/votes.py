@@ -157,10 +157,12 @@ class Told:
     """Voters whose votes do not count, and why."""
     checks: tuple[int, int]
     """Attention checks: passed, and in all."""
+    older: int = 0
+    """Votes on videos of an earlier plan, which are not counted."""
 
 
 def told(library: Library, design: Design, *, rehearsal: bool = False, all_voters: bool = False) -> Told:
-    """The votes of a study on arms that it still has, without those of voters who did not look.
+    """The votes of a study on videos that it still has, without those of voters who did not look.
 
     Args:
         rehearsal: those of simulated voters instead.
@@ -168,7 +170,8 @@ def told(library: Library, design: Design, *, rehearsal: bool = False, all_voter
     """
     study = design.name + (REHEARSAL if rehearsal else "")
     # In the order of the keys, which are drawn at random: the result does not depend on which file came first.
-    rows = library.rows("select * from votes where study = ? order by key, id", study)
+    every = library.rows("select * from votes where study = ? order by key, id", study)
+    rows = [row for row in every if design.video(row["left_video"]) and design.video(row["right_video"])]
     passed: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     for row in rows:
@@ -192,13 +195,14 @@ def told(library: Library, design: Design, *, rehearsal: bool = False, all_voter
         voters[row["voter"]] += 1
         number.setdefault(row["voter"], len(number))
         careless = row["voter"] in left_out and not all_voters
-        if careless or row["left_arm"] not in arms or row["right_arm"] not in arms:
+        if careless:
             continue
         columns[row["question"]].append(
             (row["left_arm"], row["right_arm"], score[row["choice"]], row["prompt"], row["voter"])
         )
     questions = {question: _numbered(arms, votes, prompts, number) for question, votes in columns.items()}
-    return Told(questions, dict(voters), left_out, (sum(passed.values()), sum(asked.values())))
+    checks = sum(passed.values()), sum(asked.values())
+    return Told(questions, dict(voters), left_out, checks, len(every) - len(rows))
 
 
 def _numbered(

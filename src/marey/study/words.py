@@ -18,6 +18,8 @@ def page(design: Design, votes: Told, ratings: Sequence[Rating]) -> str:
     lines += [
         f"Not counted: {votes.voters.get(voter, 0)} votes of {voter!r}, {why}" for voter, why in votes.left_out.items()
     ]
+    if votes.older:
+        lines.append(f"Not counted: {votes.older} votes on videos of an earlier plan")
     return "\n\n".join(["\n".join(lines), *(told(rating) for rating in ratings)])
 
 
