@@ -1,6 +1,7 @@
 """Videos of all arms made alike: one size, one length, one rate, and names that say nothing of where they came from."""
 
 import hashlib
+import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -122,6 +123,11 @@ def gather(
         seed=seed,
         made_from=whole[:16],
     )
+    # Names the prompts, so that a footage which is forgotten takes the videos of its stills along.
+    told = {"study": name, "prompts": [one.id for one in prompts], "arms": [arm.name for arm in arms]}
+    part = folder.parent / "study.json.tmp"
+    part.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    part.replace(folder.parent / "study.json")
     keep(library, design)
     _sweep(folder, {f"{one.id}.mp4" for one in shown} | set(stills))
     return design

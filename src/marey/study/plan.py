@@ -136,6 +136,8 @@ def carry_out(
         progress("training the arms", n, len(planned.subsets), subset.arm.name)
         run = library.path / "runs" / subset.selection
         own = recipe.train.model_copy(update={"name": subset.selection})
+        select_own = recipe.select.model_copy(update={"name": subset.selection})
+        recipe.model_copy(update={"train": own, "select": select_own}).save(run / "recipe.toml")
         folder = train(
             library,
             run,
