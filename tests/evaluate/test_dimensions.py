@@ -12,7 +12,7 @@ from marey.evaluate.baselines import loop_place
 from marey.evaluate.dimensions import MEASURES
 from marey.evaluate.frames import mse, psnr, psnr_of
 from marey.evaluate.measure import Subject
-from marey.evaluate.metrics import METRICS, Scorer, chosen
+from marey.evaluate.metrics import FAMILIES, METRICS, Scorer, chosen
 from marey.evaluate.models import Models
 from marey.evaluate.views import View
 
@@ -221,9 +221,15 @@ def test_the_loop_goes_to_and_fro() -> None:
 
 
 def test_words_choose_metrics() -> None:
-    assert chosen(["motion"]) == [name for name, metric in METRICS.items() if metric.family == "motion"]
+    assert chosen(["movement"]) == [name for name, metric in METRICS.items() if metric.family == "movement"]
     assert chosen(["ssim", "psnr"]) == ["psnr", "ssim"]
     assert set(chosen(["all"])) == set(METRICS)
     assert chosen(["dynamic-degree", "smoothness"]) == ["motion", "dynamic_degree", "smoothness"]
     with pytest.raises(MareyError, match="'psnr' is near"):
         chosen(["psnrr"])
+
+
+def test_no_family_is_called_like_a_metric() -> None:
+    assert not set(FAMILIES) & set(METRICS)
+    assert {metric.family for metric in METRICS.values()} == set(FAMILIES)
+    assert chosen(["motion"]) == ["motion"]

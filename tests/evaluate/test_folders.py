@@ -209,7 +209,7 @@ def test_nothing_to_score_is_an_error(tmp_path: Path) -> None:
 def test_each_video_is_decoded_once_for_all_metrics(tmp_path: Path) -> None:
     real, fake = footage(tmp_path / "real", n=3), footage(tmp_path / "fake", n=3, noise=10)
     with counted() as count:
-        evaluate_folders(fake, real, SETTINGS, metrics=["fidelity", "motion", "consistency", "frechet"])
+        evaluate_folders(fake, real, SETTINGS, metrics=["psnr", "ssim", "movement", "flicker", "frechet"])
     assert count.pictures == 2 * 3 * 5, "five frames of three videos of two folders"
     assert count.seeks == 0
 
@@ -241,6 +241,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.
     seen.clear()
     more = evaluate_folders(fake, real, SETTINGS, out=stopped, metrics=["psnr", "looks"])
     assert len(seen) == 6, "another metric needs another look"
+    assert {row.metric for row in more.rows} == {"psnr", "looks"}, "what else is known does not get into the record"
     seen.clear()
     assert evaluate_folders(fake, real, SETTINGS, out=stopped, metrics=["psnr", "looks"]) == more
     assert not seen

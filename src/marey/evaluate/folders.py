@@ -55,7 +55,7 @@ def evaluate_folders(
 
     Args:
         fake, real: a folder, a list of paths, or one video; see `pairing.videos`.
-        metrics: names, families ("motion"), "all", and distances of sets ("frechet", "kvd" ...); those that need
+        metrics: names, families ("movement"), "all", and distances of sets ("frechet", "kvd" ...); those that need
             nothing more, if empty.
         texts: what each video was made from; see `pairing.texts_of`.
         given: so many first frames are not scored, because an image-to-video model was given them. 0 scores every
@@ -87,7 +87,7 @@ def evaluate_folders(
         for job in follow(mine, progress, "scoring videos", len(mine)):
             rows.append(_known_or_scored(job, names, models, journal, given, baselines, plan))
     good = [row for row in rows if row["status"] == "ok"]
-    per_window = [_window(job, row) for job, row in zip(mine, rows, strict=True) if row["status"] == "ok"]
+    per_window = [_window(job, row, names) for job, row in zip(mine, rows, strict=True) if row["status"] == "ok"]
     failed = [
         {"id": job.name, "status": row["status"], "reason": row["reason"]}
         for job, row in zip(mine, rows, strict=True)
@@ -213,12 +213,14 @@ def _stamp(name: str, models: Models) -> str:
     return " ".join([f"{name}={metric.id}", *(models.sha256(model)[:16] for model in metric.models)])
 
 
-def _window(job: Job, row: dict[str, Any]) -> dict[str, Any]:
+def _window(job: Job, row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """What a record says of a video: only what was asked for, whatever else is known of it from other runs."""
+    values = {method: {name: found[name] for name in names if name in found} for method, found in row["values"].items()}
     return {
         "id": job.name,
         "group": job.text or job.name,
         "real": True,
-        "values": row["values"],
+        "values": {method: found for method, found in values.items() if found},
         "note": row["note"],
         "frames": row["frames"],
         "fps": row["fps"],

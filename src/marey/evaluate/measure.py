@@ -13,7 +13,7 @@ from marey.evaluate.views import Step
 if TYPE_CHECKING:
     from marey.evaluate.models import Models
 
-Family = Literal["fidelity", "motion", "consistency", "looks", "text", "sets"]
+Family = Literal["fidelity", "movement", "consistency", "appearance", "text", "sets"]
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,11 @@ USUAL = (
 )  # fmt: skip
 """What videos are scored by where nothing else is asked for: all that needs no network and no text."""
 _CLASSES = {measure.about.name: measure for measure in MEASURES}
-FAMILIES = ("fidelity", "motion", "consistency", "looks", "text")
+FAMILIES = ("fidelity", "movement", "consistency", "appearance", "text")
 
 
 def chosen(words: Sequence[str]) -> list[str]:
-    """The names of metrics that words ask for: names, families ("motion") and "all". In the order in which they are
+    """The names of metrics that words ask for: names, families ("movement") and "all". In the order in which they are
     shown; whatever is of consistency brings the motion with it, because a still is perfectly consistent.
 
     Raises:

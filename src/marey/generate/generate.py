@@ -4,7 +4,7 @@ Of each window only the first frame is given to the model, with its rate and mot
 
     videos.safetensors   truth, generated and autoencoder (the truth, encoded and decoded), uint8 (N, T, H, W, 3) each
     windows.json         what is known of each window, in the same order
-    generated/ID.mp4     each generated video, enlarged for viewing
+    generated/ID.mp4     each generated video, enlarged for viewing; truth/ and autoencoder/ beside it likewise
     sheets/N.png         contact sheets: the truth above, the generated video below
     samples.json         what they were made from
 """
@@ -158,14 +158,15 @@ def _within(progress: Progress, start: int, stills: int, count: int) -> Progress
 
 
 def _write(folder: Path, videos: dict[str, np.ndarray], stills: Sequence[Still], progress: Progress) -> None:
-    (folder / "generated").mkdir(parents=True)
-    (folder / "sheets").mkdir()
+    for what in (*videos, "sheets"):
+        (folder / what).mkdir(parents=True)
     _save(folder / "videos.safetensors", videos)
     rows = [{"id": still.id, **dict(still.info), "fps": still.fps, "motion_bucket": still.motion} for still in stills]
     (folder / "windows.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
     for n, still in enumerate(stills):
         name = still.id.replace(":", "-")
-        write_video(folder / "generated" / f"{name}.mp4", enlarged(videos["generated"][n]), still.fps)
+        for what, of in videos.items():
+            write_video(folder / what / f"{name}.mp4", enlarged(of[n]), still.fps)
         progress("writing videos", n + 1, len(stills))
     for start in range(0, len(stills), _SHEET):
         pictures, labels = [], []

@@ -26,7 +26,7 @@ class Motion(MeanMeasure):
         "px/frame",
         "near truth",
         "How much moves. Not better or worse by itself: compare it with the truth's.",
-        family="motion",
+        family="movement",
     )
 
     def of(self, step: Step) -> float | None:
@@ -41,7 +41,7 @@ class MotionError(Measure):
         "px/frame",
         "lower",
         "How far the amount of motion is from the true amount, video by video.",
-        family="motion",
+        family="movement",
         needs=("truth",),
     )
 
@@ -67,7 +67,7 @@ class FlowError(MeanMeasure):
         "px/frame",
         "lower",
         "Mean distance of each place's motion from its true motion: the right things must move the right way.",
-        family="motion",
+        family="movement",
         needs=("truth",),
     )
 
@@ -120,7 +120,7 @@ class CameraMotion(MeanMeasure):
         "px/frame",
         "near truth",
         "The part of the motion that one affine movement of the whole picture explains.",
-        family="motion",
+        family="movement",
     )
 
     def of(self, step: Step) -> float | None:
@@ -135,7 +135,7 @@ class ObjectMotion(MeanMeasure):
         "px/frame",
         "near truth",
         "The part of the motion that is not the camera's.",
-        family="motion",
+        family="movement",
     )
 
     def of(self, step: Step) -> float | None:
@@ -150,7 +150,7 @@ class CameraMatch(Measure):
         "",
         "higher",
         "Share of videos in which the camera's move has the true one's name (pan left, zoom in, static ...).",
-        family="motion",
+        family="movement",
         needs=("truth",),
     )
 
@@ -185,7 +185,7 @@ class DynamicDegree(Measure):
         "",
         "near truth",
         "Share of videos in which much moves, by VBench's rule on our own flow: a stand-in for its dynamic degree.",
-        family="motion",
+        family="movement",
     )
 
     def __init__(self, subject: Subject) -> None:

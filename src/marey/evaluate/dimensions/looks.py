@@ -21,7 +21,7 @@ class CleanLooks(MeanMeasure):
         "higher",
         "Detail, freedom from noise, exposure, contrast and colour of the frames, by hand-made measures: a stand-in, "
         "and no judge of beauty.",
-        family="looks",
+        family="appearance",
     )
 
     def of(self, step: Step) -> float | None:
@@ -38,7 +38,7 @@ class Clarity(MeanMeasure):
         "higher",
         "Sharpness and freedom from noise and blocks of the frames, by hand-made measures: a stand-in for VBench's "
         "imaging quality.",
-        family="looks",
+        family="appearance",
     )
 
     def of(self, step: Step) -> float | None:

@@ -115,7 +115,7 @@ class DynamicDegreeByRaft(DynamicDegree):
         "dynamic_degree",
         "VBench dynamic degree",
         "Share of videos in which much moves, by RAFT.",
-        "motion",
+        "movement",
         "raft",
         better="near truth",
     )
@@ -129,7 +129,7 @@ class AestheticQuality(MeanMeasure):
         "aesthetic_quality",
         "VBench aesthetic quality",
         "LAION's aesthetic score of the frames on CLIP L/14, over 10.",
-        "looks",
+        "appearance",
         "clip",
         "aesthetic",
     )
@@ -142,7 +142,7 @@ class AestheticQuality(MeanMeasure):
 
 class ImagingQuality(MeanMeasure):
     about: ClassVar = _metric(
-        "imaging_quality", "VBench imaging quality", "MUSIQ's score of the frames, over 100.", "looks", "musiq"
+        "imaging_quality", "VBench imaging quality", "MUSIQ's score of the frames, over 100.", "appearance", "musiq"
     )
 
     def of(self, step: Step) -> float | None:
