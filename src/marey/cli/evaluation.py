@@ -103,6 +103,19 @@ def board(
     say({"board": str(page)}, as_json, f"The board is at {page}")
 
 
+@evaluations.command()
+def shots(
+    found: Annotated[Path, typer.Argument(help="Transitions as `marey cuts --json` prints them, or a table of such.")],
+    true: Annotated[Path, typer.Argument(help="The true ones, in the same form.")],
+    as_json: Json = False,
+) -> None:
+    """Precision, recall and F1 of transitions, under each published protocol."""
+    from marey.evaluate.shot_files import score_shots
+
+    scores = score_shots(found, true)
+    say(scores, as_json, "\n".join(str(one) for one in scores))
+
+
 @evaluations.command("metrics")
 def metrics_list(overrides: Overrides = None, recipe: RecipeName = "tiny", as_json: Json = False) -> None:
     """All metrics of single videos: what each is, what it needs, and whether that is here."""
