@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from marey.errors import MareyError
-from marey.evaluate.moments import MomentState, frechet
+from marey.evaluate.moments import MomentState, _between, frechet
 
 
 def gaussian(mean: list[float], variance: list[float], n: int = 100) -> MomentState:
@@ -182,6 +182,20 @@ def test_fewer_vectors_than_features_are_compared_exactly(n: int, m: int, biased
     assert frechet(b, a, biased=biased) == pytest.approx(expected, rel=1e-6)
     alone = [MomentState.of(s.mean, s.covariance(), s.n) for s in (a, b)]
     assert frechet(*alone, biased=biased) == pytest.approx(expected, rel=1e-5), "from the moments alone too"
+
+
+@pytest.mark.parametrize("d", [1, 2, 63, 64, 130, 401])
+def test_the_product_in_strips_is_the_product(d: int) -> None:
+    rng = np.random.default_rng(d)
+    lower, half = np.tril(rng.normal(size=(d, d))), rng.normal(size=(d, d))
+    found = _between(lower, half + half.T)
+    assert np.tril(found) == pytest.approx(np.tril(lower.T @ (half + half.T) @ lower), abs=1e-9)
+
+
+def test_many_features_are_compared_as_the_slow_way_does() -> None:
+    x, y = cloud(12, 700, 300), cloud(13, 650, 300)
+    expected = reference(x, y, ddof=1)
+    assert frechet(MomentState(300).update(x), MomentState(300).update(y)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_of_one_line_of_vectors() -> None:
