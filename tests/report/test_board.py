@@ -194,3 +194,26 @@ def test_the_verb(records: Path, tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-m", "marey", *words], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert Path(json.loads(ended.stdout)["board"]).is_file()
+
+
+def test_a_record_without_places_of_videos_stands_too(records: Path, tmp_path: Path) -> None:
+    """A run's metrics.json knows windows, and no files."""
+    table = json.loads((records / "good" / "record.json").read_text("utf-8"))
+    for window in table["windows"]:
+        for key in ("shown", "true", "true_id", "text", "note", "frames", "fps"):
+            del window[key]
+    for key in ("command", "failed", "backbones", "truth"):
+        del table[key]
+    (tmp_path / "metrics.json").write_text(json.dumps(table))
+    text = board([f"mine={tmp_path / 'metrics.json'}"], tmp_path / "page.html").read_text("utf-8")
+    assert "<video" not in text
+    assert "mine: PSNR" in text
+
+
+def test_videos_without_a_truth_have_a_board(records: Path, tmp_path: Path) -> None:
+    for name, folder in (("good", "a"), ("still", "c")):
+        evaluate_folders(records / folder, None, SETTINGS, out=tmp_path / name)
+    text = board([tmp_path / "good", tmp_path / "still"], tmp_path / "page.html").read_text("utf-8")
+    assert "True continuation" not in text
+    assert '<div class="film alone">' in text
+    assert "psnr" not in text.split("</style>")[1].split('id="protocol"')[0].lower()

@@ -7,10 +7,12 @@ from marey.evaluate.doctor import Check, Report, doctor
 from marey.evaluate.evaluate import evaluate
 from marey.evaluate.folders import evaluate_folders
 from marey.evaluate.intervals import Interval, cluster_bootstrap, group_jackknife, wilson
+from marey.evaluate.leaderboard import leaderboard
 from marey.evaluate.moments import MomentState, frechet
 from marey.evaluate.protocols import PROTOCOLS, Protocol
 from marey.evaluate.record import Difference, Evaluation, Record, Row, ranked
 from marey.evaluate.reservoir import FeatureSet, Reservoir
+from marey.evaluate.shot_files import score_shots
 from marey.evaluate.shots import ClipScore, Detection, clip_score, detection, point_detection
 
 __all__ = [
@@ -45,9 +47,11 @@ __all__ = [
     "evaluate_folders",
     "frechet",
     "group_jackknife",
+    "leaderboard",
     "open_backbone",
     "point_detection",
     "ranked",
     "reliability",
+    "score_shots",
     "wilson",
 ]
