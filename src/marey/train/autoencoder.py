@@ -163,11 +163,13 @@ def save_autoencoder(autoencoder: Autoencoder, folder: Path, curve: Sequence[dic
 
 
 def load_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
-    """The autoencoder in a folder, frozen.
+    """The autoencoder in a folder of its own, or in a model's, frozen.
 
     Raises:
         MareyError: it is not there or not whole.
     """
+    if (folder / "model_index.json").is_file():
+        folder = folder / "vae"
     try:
         autoencoder = Autoencoder.from_json(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         autoencoder.vae.load_state_dict(load_file(folder / _WEIGHTS))
