@@ -51,14 +51,14 @@ def plan(
     with progress_shown() as progress, Library.open(library, write=True, create=videos is not None) as store:
         if videos is not None:
             design = plan_given(store, videos, settings.study.name, seed=settings.seed, progress=progress)
-            say(design, as_json, str(design))
+            say(design, as_json, _planned(design))
             return
         planned = work(store, settings, device=device, progress=progress)
         if dry:
             say(planned, as_json, str(planned))
             return
         design = carry_out(store, settings, planned, device=device, progress=progress)
-    say(design, as_json, f"{planned}\n{design}")
+    say(design, as_json, f"{planned}\n{_planned(design)}")
 
 
 @study.command()
@@ -187,6 +187,13 @@ def learn(
         )
     figures = {key: value for key, value in asdict(learned).items() if key not in ("weight", "mean")}
     say({"head": str(out), **figures}, as_json, f"{learned}\nThe head is in {out}.")
+
+
+def _planned(design: Any) -> str:
+    from marey.study.trials import pairs_in_all
+
+    tasks = pairs_in_all(design)
+    return f"{design}\n{tasks} different comparisons; three votes on each, as in the paper, would be {3 * tasks}."
 
 
 def _serve(library: Path, settings: Any, port: int, as_json: bool) -> None:

@@ -80,11 +80,6 @@ class Voters:
         return fit(np.array(counts)[None], len(self.strengths), ties, prior=1e6)[0]
 
 
-def spread_evenly(arms: int, width: float) -> tuple[float, ...]:
-    """Strengths from 0 to `width`, in even steps."""
-    return tuple(float(one) for one in np.linspace(0, width, arms))
-
-
 def _odds(difference: np.ndarray | Sequence[float], tie: float) -> Floats:
     """Chances (N, 3) of the first, the second and a tie."""
     half = np.asarray(difference) / 2
