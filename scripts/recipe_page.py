@@ -1,4 +1,4 @@
-"""Write docs/recipe.md from src/marey/recipe.py: every key, its default and what its docstring says.
+"""Write docs/recipe.md from src/marey/recipe/: every key, its default and what its docstring says.
 
     python scripts/recipe_page.py > docs/recipe.md
 
@@ -8,7 +8,7 @@ A test holds the page and the source together.
 import ast
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent / "src" / "marey" / "recipe.py"
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "marey" / "recipe"
 HEAD = """# recipe: every key
 
 A recipe is a TOML file with a section a verb. What it does not say has the default below. An unknown key is an error
@@ -21,9 +21,8 @@ This page is written by `scripts/recipe_page.py` from the source.
 
 def main() -> str:
     """The page."""
-    classes = {
-        node.name: node for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)
-    }
+    sources = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCE.glob("*.py"))]
+    classes = {node.name: node for source in sources for node in source.body if isinstance(node, ast.ClassDef)}
     return HEAD + "".join(section(classes, "Recipe", ""))
 
 

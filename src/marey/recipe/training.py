@@ -1,0 +1,134 @@
+"""What the model sees, is, and learns: `[encode]`, `[train]` and `[generate]`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from marey.recipe.section import Section
+
+
+class Windows(Section):
+    """The pieces of clips that a model is trained on: non-overlapping, of equal size."""
+
+    frames: int = Field(8, ge=2)
+    fps: float = Field(8.0, gt=0)
+    """Frames are taken at the whole stride of the source that comes nearest to this rate; the true rate is a
+    condition."""
+    size: int = Field(64, ge=16)
+    """Height and width in pixels, after the largest centred square; a multiple of the autoencoder's factor."""
+    heldout_share: float = Field(0.2, gt=0, lt=1)
+    heldout_least: int = Field(24, ge=1)
+    """At least this many windows are held out, by whole groups of footage that share an origin or near-duplicates."""
+    most: int | None = Field(None, ge=1)
+    """At most this many windows in all, taken evenly from the clips. None: all."""
+
+
+class Autoencoder(Section):
+    """diffusers' AutoencoderKLTemporalDecoder in a small configuration, trained here."""
+
+    channels: tuple[int, ...] = (96, 32, 96)
+    """One a level, finest first, multiples of 32; the factor is 2 ** (levels - 1). The finest and the coarsest want 96
+    or more: normalisation has 32 groups, and groups of fewer than three channels lose how bright a picture is.
+    """
+    layers: int = Field(1, ge=1)
+    latent_channels: int = Field(4, ge=1)
+    steps: int = Field(600, ge=1)
+    batch: int = Field(8, ge=1)
+    """Windows a step."""
+    frames: int = Field(2, ge=1)
+    """Consecutive frames of each window that a step sees."""
+    crop: int | None = Field(32, ge=8)
+    """A step sees a square of so many pixels of each frame, anywhere in it: more steps for the same time. None: all of
+    it.
+    """
+    lr: float = Field(5e-3, gt=0)
+    """Of weights with up to 32 inputs; one with more has as much less."""
+    warmup: int = Field(20, ge=0)
+    kl: float = Field(1e-6, ge=0)
+    """Weight of the divergence from the unit normal (nats a latent) beside the mean absolute error of pixels in -1..1.
+    """
+    ema: float = Field(0.99, ge=0, lt=1)
+    checkpoint_every: int = Field(100, ge=1)
+    evaluate_every: int = Field(100, ge=1)
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
+    """Autocast; weights stay in float32. auto: bf16 where the device computes in it by itself, no where it does not."""
+
+
+class Encode(Section):
+    """Selected clips to windows, and windows to latents, once."""
+
+    windows: Windows = Windows()
+    autoencoder: Autoencoder = Autoencoder()
+
+
+class Network(Section):
+    """The spatio-temporal UNet and its embedders."""
+
+    channels: tuple[int, ...] = (64, 128, 128)
+    """One a level, each a multiple of 32. All levels but the last attend."""
+    layers: int = Field(1, ge=1)
+    head_width: int = Field(32, ge=8)
+    context: int = Field(64, ge=8)
+    """Width of the cross-attention tokens."""
+    embed: int = Field(32, ge=8)
+    """Width of the sinusoid of each added condition (fps, motion bucket, noise augmentation)."""
+    text_tokens: int = Field(32, ge=4, le=77)
+
+
+class Stage(Section):
+    """One training stage, after the paper's table (svd.md §1.6)."""
+
+    steps: int = Field(200, ge=1)
+    batch: int = Field(8, ge=1)
+    """Pictures (image stage) or windows a step."""
+    lr: float = Field(3e-4, gt=0)
+    warmup: int = Field(20, ge=0)
+    p_mean: float = -1.2
+    p_std: float = Field(1.0, gt=0)
+    """log sigma is drawn from N(p_mean, p_std^2), once a clip."""
+    drop_condition: float = Field(0.1, ge=0, lt=1)
+    """Chance that a clip's token, and apart from it its conditioning frame, is zeroed."""
+    noise_aug_mean: float = -3.0
+    noise_aug_std: float = Field(0.5, ge=0)
+    """The conditioning frame gets pixel noise of log-normal strength (video stages)."""
+    ema: float = Field(0.995, ge=0, lt=1)
+    ema_warmup: bool = True
+    clip_norm: float = Field(1.0, gt=0)
+    checkpoint_every: int = Field(100, ge=1)
+    evaluate_every: int = Field(50, ge=1)
+    """Held-out loss at fixed sigmas every so many steps."""
+    quality_percent: float | None = Field(None, gt=0, le=100)
+    """Finetuning: use only this share of the training windows, those of the best clips by `quality_by`."""
+    quality_by: str = "sharpness"
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
+    """Autocast; weights stay in float32. auto: bf16 where the device computes in it by itself, no where it does not."""
+
+
+class Train(Section):
+    """The three training stages of one model."""
+
+    name: str = Field("tiny", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    """The model's folder under models/."""
+    network: Network = Network()
+    image: Stage = Stage()
+    video: Stage = Stage(p_mean=0.0)
+    finetune: Stage = Stage(p_mean=0.7, p_std=1.6, lr=1e-4)
+
+
+class Generate(Section):
+    """Animate held-out stills."""
+
+    steps: int = Field(12, ge=1)
+    solver: Literal["euler", "ddim", "heun", "dpmpp_2m", "unipc", "euler_ancestral", "edm", "dpmpp_2m_sde", "lcm"] = (
+        "euler"
+    )
+    schedule: Literal["karras", "ays"] = "karras"
+    """Of the noise levels between `sigma_max` and `sigma_min`."""
+    guidance: tuple[float, float] = (1.0, 2.0)
+    """From the first to the last frame, linearly."""
+    sigma_min: float = Field(0.002, gt=0)
+    sigma_max: float = Field(80.0, gt=0)
+    noise_aug: float = Field(0.02, ge=0)
+    windows: int | None = Field(None, ge=1)
+    """How many held-out windows are animated. None: all."""
+    batch: int = Field(8, ge=1)
