@@ -159,8 +159,9 @@ def test_it_fits_the_window_whole(page: Path, width: int, height: int, tmp_path:
     with Browser(width, height, touch=width < 900) as browser:
         begin(browser, page.as_uri())
         while browser.ask("document.querySelector('#caption').hidden"):
+            given = int(browser.ask("document.body.dataset.ready"))
             browser.click("[data-choice=tie]")
-            ready(browser, int(browser.ask("document.body.dataset.ready")) + 1)
+            ready(browser, given + 1)
         assert browser.ask("document.documentElement.scrollWidth") <= width
         boxes = browser.ask(
             "[...document.querySelectorAll('.side, [data-choice], #undo')].map(e => {"
