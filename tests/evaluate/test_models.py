@@ -220,6 +220,63 @@ def test_scripts_that_are_given(tmp_path: Path) -> None:
         scored(["vbench_imaging_quality"], wrong)
 
 
+class Answers(nn.Module):
+    """The mean of the frames that it is shown, and 10 more where the text speaks of a dog."""
+
+    def __init__(self, frames: int, height: int) -> None:
+        super().__init__()
+        self.frames, self.height = frames, height
+
+    def forward(self, video: torch.Tensor, text: str) -> torch.Tensor:
+        assert video.size(0) == 1
+        assert video.size(1) == self.frames
+        assert video.size(2) == 3
+        assert video.size(3) == self.height
+        bonus = 10.0 if text.find("dog") >= 0 else 0.0
+        return video.mean() + bonus
+
+
+def asked(folder: Path, name: str, network: nn.Module) -> Script:
+    path = folder / f"{name}.pt"
+    torch.jit.script(network).save(str(path))
+    return Script(file=str(path), sha256=sha256(path))
+
+
+ASKED = {
+    "vbench_object_class": "object_class",
+    "vbench_multiple_objects": "multiple_objects",
+    "vbench_color": "color",
+    "vbench_spatial_relationship": "spatial_relationship",
+    "vbench_scene": "scene",
+    "vbench_human_action": "human_action",
+    "vbench_camera_motion": "camera",
+}
+
+
+def test_networks_that_are_asked_about_a_video_and_its_text(tmp_path: Path) -> None:
+    scripts = {name: asked(tmp_path, name, Answers(16, 64)) for name in ASKED.values()}
+    scripts["viclip"] = asked(tmp_path, "viclip", Answers(8, 224))
+    models = Models(Judges(scripts=scripts))
+    names = [*ASKED, "vbench_overall_consistency", "vbench_temporal_style"]
+    plain, dog = scored(names, models, text="a cat"), scored(names, models, text="a dog")
+    for name in names:
+        assert dog[name] - plain[name] == pytest.approx(10, abs=1e-4)
+    evenly = VIDEO[np.linspace(0, len(VIDEO) - 1, 16).round().astype(int)]
+    assert plain["vbench_scene"] == pytest.approx(evenly.mean() / 255, abs=1e-5)
+
+
+def test_a_long_video_is_asked_about_by_frames_from_all_of_it(tmp_path: Path) -> None:
+    class Spread(nn.Module):
+        def forward(self, video: torch.Tensor, text: str) -> torch.Tensor:
+            means = video.mean(dim=(0, 2, 3, 4))
+            return means[-1] - means[0] + 100.0 * float(len(means))
+
+    models = Models(Judges(scripts={"scene": asked(tmp_path, "scene", Spread())}))
+    video = np.stack([np.full((8, 8, 3), n, np.uint8) for n in range(200)])
+    found = scored(["vbench_scene"], models, video, text="dusk")["vbench_scene"]
+    assert 1600 + 180 / 255 <= found <= 1600 + 199 / 255
+
+
 def test_raft_that_is_given(tmp_path: Path) -> None:
     from marey.network.raft import SMALL, Raft
 

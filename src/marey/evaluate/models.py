@@ -2,7 +2,7 @@
 gives. Nothing is downloaded, and each has a hash that stands in the record."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from marey.errors import MareyError
 from marey.evaluate.views import View
+from marey.media.pixels import centre, cover
 from marey.recipe import Judges
 from marey.signals import embedding, match
 from marey.signals.given import Given, absent
@@ -20,6 +21,11 @@ SCRIPTS = {
     "amt": "the picture between: two pictures float32 (1, 3, H, W) in 0..1 to the same",
     "musiq": "quality: a picture float32 (1, 3, H, W) in 0..1 to a number in 0..100",
     "dreamsim": "a vector: a picture float32 (1, 3, 224, 224) in 0..1 to (1, D)",
+    "viclip": "likeness: 8 frames float32 (1, 8, 3, 224, 224) in 0..1 and a text to a number",
+    **dict.fromkeys(
+        ("object_class", "multiple_objects", "color", "spatial_relationship", "scene", "human_action", "camera"),
+        "an answer: 16 frames float32 (1, 16, 3, H, W) in 0..1 and a text to a number in 0..1",
+    ),
 }
 """TorchScript files that can be given, and what each must take and give."""
 NAMES = ("lite", "conse", "clip", "dino", "lpips", "aesthetic", "raft", *SCRIPTS)
@@ -150,6 +156,16 @@ class Models:
         with torch.inference_mode():
             return float(self._script(name)(picture))
 
+    def answer(self, name: str, frames: Sequence[np.ndarray], text: str) -> float:
+        """What a network says of frames (T of uint8 (H, W, 3)) and their text: a number."""
+        import torch
+
+        if name == "viclip":  # the middle square, as VBench shows it
+            frames = [_square(frame) for frame in frames]
+        video = torch.cat([_tensor(frame) for frame in frames])[None] / 255
+        with torch.inference_mode():
+            return float(self._script(name)(video, text))
+
     @cached_property
     def _lpips(self) -> Any:
         from marey.network.perceptual import load_lpips
@@ -237,6 +253,12 @@ def _tensor(picture: np.ndarray) -> Any:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
+
+
+def _square(picture: np.ndarray) -> np.ndarray:
+    """The middle of a picture, `_SIDE` pixels square."""
+    high, wide = cover(picture.shape[0], picture.shape[1], _SIDE, _SIDE)
+    return centre(cv2.resize(picture, (wide, high), interpolation=cv2.INTER_CUBIC), _SIDE, _SIDE)
 
 
 def _near(height: int, width: int, side: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The metrics of single videos, each one class. A new one is a class in a file here, and its name in `MEASURES`."""
 
-from marey.evaluate.dimensions import change, flows, likeness, looks, pixels, vbench
+from marey.evaluate.dimensions import asked, change, flows, likeness, looks, pixels, vbench
 from marey.evaluate.measure import Measure
 
 MEASURES: tuple[type[Measure], ...] = (
@@ -41,5 +41,15 @@ MEASURES: tuple[type[Measure], ...] = (
     vbench.ImagingQuality,
     vbench.I2vSubject,
     vbench.I2vBackground,
+    asked.ObjectClass,
+    asked.MultipleObjects,
+    asked.Colour,
+    asked.SpatialRelationship,
+    asked.Scene,
+    asked.HumanAction,
+    asked.CameraMotion,
+    asked.OverallConsistency,
+    asked.TemporalStyle,
+    asked.AppearanceStyle,
 )
 """In the order in which they are shown."""
