@@ -7,12 +7,10 @@ which has no activations between its layers). Keys are theirs.
 from itertools import pairwise
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from marey.errors import MareyError
-from marey.network.weights import read_pickled
+from marey.network.weights import read_state
 
 
 class AestheticHead(nn.Module):
@@ -33,14 +31,7 @@ def load_head(path: Path, sha256: str) -> AestheticHead:
     Raises:
         MareyError: another file, or weights that are neither of the two heads.
     """
-    if path.suffix == ".safetensors":
-        try:
-            state = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise MareyError(f"{path} cannot be read ({error}): a whole safetensors file would do.") from error
-    else:
-        state = read_pickled(path, sha256)
-    state = {key: value.float() for key, value in state.items()}
+    state = {key: value.float() for key, value in read_state(path, sha256).items()}
     if set(state) == {"weight", "bias"} and state["weight"].shape[0] == 1:
         width = state["weight"].shape[1]
         layers: nn.Module = nn.Linear(width, 1)

@@ -29,13 +29,7 @@ class ClipModel:
 
     def __init__(self, folder: Path) -> None:
         transformers = require("transformers", "features")
-        try:
-            kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-        except (OSError, ValueError, AttributeError) as error:
-            raise MareyError(f"{folder} is no folder of a CLIP model: {error}.") from error
-        if kind not in KINDS:
-            raise MareyError(f"{folder} holds a model of type {kind!r}: one of {', '.join(KINDS)} would do.")
-        find_weights(folder, "model")
+        kind = kind_of(folder, KINDS, "a CLIP model")
         safe = {"local_files_only": True, "trust_remote_code": False}
         try:
             model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **safe)
@@ -62,6 +56,22 @@ class ClipModel:
         known = {name: batch[name] for name in ("input_ids", "attention_mask") if name in batch}
         with torch.inference_mode():
             return _plain(self._model.get_text_features(**known))
+
+
+def kind_of(folder: Path, kinds: Sequence[str], what: str) -> str:
+    """The type of the model that a folder of transformers' holds, with its weights as safetensors.
+
+    Raises:
+        MareyError: no such folder, a type that is none of `kinds`, or only pickled weights.
+    """
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise MareyError(f"{folder} is no folder of {what}: {error}.") from error
+    if kind not in kinds:
+        raise MareyError(f"{folder} holds a model of type {kind!r}: one of {', '.join(kinds)} would do.")
+    find_weights(folder, "model")
+    return str(kind)
 
 
 def _plain(found: Any) -> Tensor:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.errors import MareyError
-from marey.network.weights import read_pickled
+from marey.network.weights import read_state
 
 FACTOR = 8
 """Flow is found at an eighth of the size."""
@@ -312,14 +310,10 @@ def load_raft(path: Path, sha256: str) -> Raft:
     Raises:
         MareyError: another file, or weights that are neither of the two networks.
     """
-    if path.suffix == ".safetensors":
-        try:
-            state = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise MareyError(f"{path} cannot be read ({error}): a whole safetensors file would do.") from error
-    else:
-        state = read_pickled(path, sha256)
-    state = {key: value.float() if value.is_floating_point() else value for key, value in renamed(state).items()}
+    state = {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in renamed(read_state(path, sha256)).items()
+    }
     net = Raft(LARGE if any(key.startswith("mask_predictor.") for key in state) else SMALL)
     try:
         net.load_state_dict(state)

@@ -1,7 +1,6 @@
 """Vision transformers from a folder as transformers saves them, such as DINO: pictures to the vector of their class
 token."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from marey.errors import MareyError, require
-from marey.network.weights import find_weights
+from marey.network.clip import kind_of
 
 KINDS = ("vit", "dinov2", "dinov2_with_registers")
 _SIDE = 224
@@ -28,13 +27,7 @@ class VisionModel:
 
     def __init__(self, folder: Path) -> None:
         transformers = require("transformers", "features")
-        try:
-            kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-        except (OSError, ValueError, AttributeError) as error:
-            raise MareyError(f"{folder} is no folder of a vision transformer: {error}.") from error
-        if kind not in KINDS:
-            raise MareyError(f"{folder} holds a model of type {kind!r}: one of {', '.join(KINDS)} would do.")
-        find_weights(folder, "model")
+        kind = kind_of(folder, KINDS, "a vision transformer")
         try:
             model = transformers.AutoModel.from_pretrained(
                 folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, trust_remote_code=False

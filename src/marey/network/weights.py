@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from marey.errors import MareyError
@@ -130,6 +130,20 @@ def read_pickled(path: Path, sha256: str, inside: Sequence[str] = ()) -> dict[st
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise MareyError(f"{path} is no table of weights: a state dict would do.")
     return dict(state)
+
+
+def read_state(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The state dict of a .safetensors file, or of a .pth of that sha256.
+
+    Raises:
+        MareyError: it cannot be read, or is another file.
+    """
+    if path.suffix != ".safetensors":
+        return read_pickled(path, sha256)
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise MareyError(f"{path} cannot be read ({error}): a whole safetensors file would do.") from error
 
 
 def refuse_pickle(path: Path) -> None:
