@@ -10,14 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marey.diffusion import guidance as guiding
-from marey.diffusion.noise import normal, seeded
-from marey.diffusion.precondition import denoise
-from marey.diffusion.schedules import schedule_named
-from marey.diffusion.solvers import Solver
-from marey.diffusion.stochastic import Draw, solver_named
 from marey.errors import MareyError
 from marey.generate.device import pick, pick_dtype
+from marey.generate.plan import Guidance, Plan, each, fps_for, motion_for, plan_for
+from marey.generate.sampling import sample
 from marey.generate.still import still_pixels
 from marey.media import write_video
 from marey.network.folder import ModelInfo, Parts
@@ -26,9 +22,6 @@ from marey.network.lora_formats import load_adapter
 from marey.network.memory import keep_freed_memory
 from marey.network.sources import parts_of
 from marey.progress import Progress, silent
-
-Guidance = float | tuple[float, float]
-"""One weight for all frames, or those of the first and the last."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +35,6 @@ class Video:
         """Write an MP4 that plays in any browser; it appears when it is whole."""
         write_video(path, self.frames, self.fps, crf=crf)
         return Path(path)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How to sample: what a caller asked for, checked, and the model's own where nothing was said."""
-
-    frames: int
-    height: int
-    width: int
-    weights: Tensor
-    """Guidance of each frame, (T,)."""
-    sigmas: Tensor
-    noise_aug: float
-    solver: Callable[[Draw], Solver]
-
-    @property
-    def guided(self) -> bool:
-        """Whether the unconditional prediction is needed: with weights of 1 it has no part in the result."""
-        return bool((self.weights != 1.0).any())
 
 
 class Model:
@@ -181,14 +155,28 @@ class Model:
         Raises:
             MareyError: a still, size, number or noise that will not do.
         """
-        plan = self._plan(frames, steps, guidance, noise_aug, solver, schedule, size)
+        plan = plan_for(
+            self.info,
+            self.parts.autoencoder.factor,
+            frames=frames,
+            steps=steps,
+            guidance=guidance,
+            noise_aug=noise_aug,
+            solver=solver,
+            schedule=schedule,
+            size=size,
+        )
         if output not in ("video", "latents"):
             raise MareyError(f"There is no output {output!r}: 'video' or 'latents' would do.")
-        rate = self._fps(fps)
-        pixels = _to_unit(still_pixels(image, plan.height, plan.width)[None])  # (1, 3, H, W)
-        total = len(plan.sigmas) - 1
-        latents = self._continue(
-            pixels, plan, [rate], [self._motion(motion)], [seed], noise, lambda n: progress("animating", n, total)
+        rate = fps_for(self.info, fps)
+        latents = self._sample(
+            plan,
+            still_pixels(image, plan.height, plan.width)[None],
+            [rate],
+            [motion_for(self.info, motion)],
+            [seed],
+            noise,
+            _told(progress, 0, plan.steps),
         )
         if output == "latents":
             return latents
@@ -240,22 +228,33 @@ class Model:
         if batch < 1:
             raise MareyError(f"The batch is {batch}: 1 or more would do.")
         height, width = stills.shape[1:3]
-        plan = self._plan(frames, steps, guidance, noise_aug, solver, schedule, (height, width), sigma_min, sigma_max)
-        rates = [self._fps(value) for value in _each(fps, count, "fps")]
-        motions = [self._motion(value) for value in _each(motion, count, "motion")]
+        plan = plan_for(
+            self.info,
+            self.parts.autoencoder.factor,
+            frames=frames,
+            steps=steps,
+            guidance=guidance,
+            noise_aug=noise_aug,
+            solver=solver,
+            schedule=schedule,
+            size=(height, width),
+            sigma_min=sigma_min,
+            sigma_max=sigma_max,
+        )
+        rates = [fps_for(self.info, value) for value in each(fps, count, "fps")]
+        motions = [motion_for(self.info, value) for value in each(motion, count, "motion")]
         videos = np.empty((count, plan.frames, height, width, 3), np.uint8)
-        each = len(plan.sigmas) - 1
         for start in range(0, count, batch):
             some = slice(start, min(start + batch, count))
-            done = -(-start // batch) * each
-            latents = self._continue(
-                _to_unit(stills[some]),
+            before, total = (-(-stop // batch) * plan.steps for stop in (start, count))
+            latents = self._sample(
                 plan,
+                stills[some],
                 rates[some],
                 motions[some],
                 seeds[some],
                 None,
-                lambda n, done=done: progress("animating", done + n, -(-count // batch) * each),
+                _told(progress, before, total),
             )
             videos[some] = self._decode(latents)
         return videos
@@ -271,121 +270,28 @@ class Model:
                 pieces.append(self._decode(mean * self.parts.autoencoder.scaling_factor))
         return np.concatenate(pieces) if pieces else videos.copy()
 
-    def _plan(
+    def _sample(
         self,
-        frames: int | None,
-        steps: int | None,
-        guidance: Guidance | None,
-        noise_aug: float | None,
-        solver: str | None,
-        schedule: str,
-        size: tuple[int, int] | None,
-        sigma_min: float | None = None,
-        sigma_max: float | None = None,
-    ) -> _Plan:
-        info = self.info
-        frames = info.frames if frames is None else frames
-        if frames < 1:
-            raise MareyError(f"frames is {frames}: 1 or more would do; the model was trained on {info.frames}.")
-        height, width = size or (info.height, info.width)
-        factor = self.parts.autoencoder.factor
-        if height < factor or width < factor or height % factor or width % factor:
-            near = tuple(max(round(side / factor), 1) * factor for side in (height, width))
-            raise MareyError(
-                f"The size is {height}x{width}: multiples of {factor}, such as {near[0]}x{near[1]}, would do."
-            )
-        aug = info.noise_aug if noise_aug is None else noise_aug
-        if not 0 <= aug < float("inf"):
-            raise MareyError(f"noise_aug is {aug}: 0 or more would do.")
-        weights = info.guidance if guidance is None else guidance
-        low, high = (weights, weights) if isinstance(weights, (int, float)) else weights
-        return _Plan(
-            frames=frames,
-            height=height,
-            width=width,
-            weights=guiding.linear(low, high, frames),
-            sigmas=schedule_named(
-                schedule,
-                info.steps if steps is None else steps,
-                info.sigma_min if sigma_min is None else sigma_min,
-                info.sigma_max if sigma_max is None else sigma_max,
-            ),
-            noise_aug=aug,
-            solver=solver_named(info.solver if solver is None else solver),
-        )
-
-    def _fps(self, fps: float | None) -> float:
-        fps = self.info.fps if fps is None else float(fps)
-        if not 0 < fps < float("inf"):
-            raise MareyError(
-                f"fps is {fps}: a number above 0 would do; the model was trained at about {self.info.fps:g}."
-            )
-        return fps
-
-    def _motion(self, motion: float | None) -> float:
-        motion = self.info.motion if motion is None else float(motion)
-        if not 0 <= motion <= 255:
-            raise MareyError(f"motion is {motion}: 0 (still) to 255 (the liveliest of the training clips) would do.")
-        return motion
-
-    @torch.no_grad()
-    def _continue(
-        self,
-        stills: Tensor,
-        plan: _Plan,
+        plan: Plan,
+        stills: np.ndarray,
         fps: Sequence[float],
         motion: Sequence[float],
         seeds: Sequence[int],
         noise: Tensor | None,
-        done: Any,
+        done: Callable[[int], None],
     ) -> Tensor:
-        """Stills (N, 3, H, W) in [-1, 1] to scaled latents (N, T, C, h, w), float32 (svd.md §1.3 and §1.7)."""
-        autoencoder = self.parts.autoencoder
-        generators = [seeded(seed) for seed in seeds]
-        # Drawn before the latents' noise, as in diffusers' pipeline, so that one generator gives the same video there
-        # and here.
-        augmentation = normal(generators, stills.shape[1:])
-        shape = (
-            plan.frames,
-            autoencoder.latent_channels,
-            plan.height // autoencoder.factor,
-            plan.width // autoencoder.factor,
-        )
-        if noise is None:
-            noise = normal(generators, shape)
-        elif noise.shape != (len(stills), *shape):
-            raise MareyError(f"The noise is {tuple(noise.shape)}: {(len(stills), *shape)} would do.")
-
-        # The token is of the clean still, the frame is noised in pixels; its latents are not scaled.
-        token = self.parts.image_embedder(self._pixels(stills))  # (N, 1, D)
-        frame, _ = autoencoder.encode(self._pixels(stills + plan.noise_aug * augmentation)[:, None])  # (N, 1, C, h, w)
-        frame = frame.to(self.dtype).expand(-1, plan.frames, -1, -1, -1)
-        added = torch.tensor(
-            [[rate - 1.0, bucket, plan.noise_aug] for rate, bucket in zip(fps, motion, strict=True)], device=self.device
-        )
-        if plan.guided:  # unconditional first: no token, no frame, the same numbers
-            token = torch.cat([torch.zeros_like(token), token])
-            frame = torch.cat([torch.zeros_like(frame), frame])
-            added = torch.cat([added, added])
-
-        def network(x: Tensor, c_noise: Tensor) -> Tensor:
-            if plan.guided:
-                x, c_noise = torch.cat([x, x]), torch.cat([c_noise, c_noise])
-            predicted = self.parts.unet(torch.cat([x.to(self.dtype), frame], dim=2), c_noise, token, added).to(x.dtype)
-            if not plan.guided:
-                return predicted
-            unconditional, conditional = predicted.chunk(2)
-            return guiding.guide(unconditional, conditional, plan.weights)
-
-        # In float32 whatever the network's precision: steps at high noise are differences of large numbers.
-        wide = torch.float64 if self.dtype == torch.float64 else torch.float32
-        start = float((1.0 + plan.sigmas[0].square()).sqrt())
-        solve = plan.solver(lambda: normal(generators, shape).to(self.device, wide))
-        return solve(
-            lambda x, sigma: denoise(network, x, sigma),
-            noise.to(self.device, wide) * start,
-            plan.sigmas,
-            lambda step, sigma, x, denoised: done(step + 1),
+        """Stills uint8 (N, H, W, 3) to scaled latents (N, T, C, h, w)."""
+        return sample(
+            self.parts,
+            plan,
+            _to_unit(stills),
+            device=self.device,
+            dtype=self.dtype,
+            fps=fps,
+            motion=motion,
+            seeds=seeds,
+            noise=noise,
+            done=done,
         )
 
     @torch.no_grad()
@@ -406,9 +312,6 @@ def _to_unit(stills: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(stills)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
-def _each(value: float | Sequence[float] | None, count: int, name: str) -> list[float | None]:
-    if value is None or isinstance(value, (int, float)):
-        return [value] * count
-    if len(value) != count:
-        raise MareyError(f"There are {len(value)} values of {name} for {count} stills: one, or one each, would do.")
-    return list(value)
+def _told(progress: Progress, before: int, total: int) -> Callable[[int], None]:
+    """Tells of step n of a batch as one of `total`."""
+    return lambda n: progress("animating", before + n, total)

@@ -1,0 +1,93 @@
+"""From stills to latents: the conditions, the denoiser with guidance, and the solver's loop."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from marey.diffusion import guidance as guiding
+from marey.diffusion.noise import normal, seeded
+from marey.diffusion.precondition import denoise
+from marey.errors import MareyError
+from marey.generate.plan import Plan
+from marey.network.folder import Parts
+
+
+@torch.no_grad()
+def sample(
+    parts: Parts,
+    plan: Plan,
+    stills: Tensor,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    fps: Sequence[float],
+    motion: Sequence[float],
+    seeds: Sequence[int],
+    noise: Tensor | None,
+    done: Callable[[int], None],
+) -> Tensor:
+    """Latents of the videos that begin with `stills` (svd.md §1.3 and §1.7).
+
+    Args:
+        parts: the networks, on `device`.
+        stills: (N, 3, H, W) in [-1, 1].
+        dtype: of the UNet and the embedder.
+        fps, motion, seeds: of each still.
+        noise: (N, T, C, h, w) unit normal, instead of the seeds'.
+        done: told of each step, from 1.
+
+    Returns:
+        Scaled latents (N, T, C, h, w), float32; float64 where the network is.
+
+    Raises:
+        MareyError: noise of another shape.
+    """
+    autoencoder = parts.autoencoder
+    generators = [seeded(seed) for seed in seeds]
+    # Drawn before the latents' noise, as in diffusers' pipeline, so that one generator gives the same video there
+    # and here.
+    augmentation = normal(generators, stills.shape[1:])
+    shape = (
+        plan.frames,
+        autoencoder.latent_channels,
+        plan.height // autoencoder.factor,
+        plan.width // autoencoder.factor,
+    )
+    if noise is None:
+        noise = normal(generators, shape)
+    elif noise.shape != (len(stills), *shape):
+        raise MareyError(f"The noise is {tuple(noise.shape)}: {(len(stills), *shape)} would do.")
+
+    # The token is of the clean still, the frame is noised in pixels; its latents are not scaled.
+    token = parts.image_embedder(stills.to(device, autoencoder.vae.dtype))  # (N, 1, D)
+    noised = (stills + plan.noise_aug * augmentation).to(device, autoencoder.vae.dtype)
+    frame, _ = autoencoder.encode(noised[:, None])  # (N, 1, C, h, w)
+    frame = frame.to(dtype).expand(-1, plan.frames, -1, -1, -1)
+    added = torch.tensor(
+        [[rate - 1.0, bucket, plan.noise_aug] for rate, bucket in zip(fps, motion, strict=True)], device=device
+    )
+    if plan.guided:  # unconditional first: no token, no frame, the same numbers
+        token = torch.cat([torch.zeros_like(token), token])
+        frame = torch.cat([torch.zeros_like(frame), frame])
+        added = torch.cat([added, added])
+
+    def network(x: Tensor, c_noise: Tensor) -> Tensor:
+        if plan.guided:
+            x, c_noise = torch.cat([x, x]), torch.cat([c_noise, c_noise])
+        predicted = parts.unet(torch.cat([x.to(dtype), frame], dim=2), c_noise, token, added).to(x.dtype)
+        if not plan.guided:
+            return predicted
+        unconditional, conditional = predicted.chunk(2)
+        return guiding.guide(unconditional, conditional, plan.weights)
+
+    # In float32 whatever the network's precision: steps at high noise are differences of large numbers.
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    start = float((1.0 + plan.sigmas[0].square()).sqrt())
+    solve = plan.solver(lambda: normal(generators, shape).to(device, wide))
+    return solve(
+        lambda x, sigma: denoise(network, x, sigma),
+        noise.to(device, wide) * start,
+        plan.sigmas,
+        lambda step, sigma, x, denoised: done(step + 1),
+    )
