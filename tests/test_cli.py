@@ -15,6 +15,7 @@ VERBS = [
     "export",
     "encode",
     "train",
+    "presets",
     "generate",
     "animate",
     "evaluate",

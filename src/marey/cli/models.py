@@ -88,6 +88,14 @@ def train(
 
 
 @app.command()
+def presets(as_json: Json = False) -> None:
+    """The presets of training stages: the paper's, and small ones of the same shape."""
+    from marey.recipe.presets import PRESETS, table
+
+    say({name: vars(one) for name, one in PRESETS.items()}, as_json, table().rstrip())
+
+
+@app.command()
 def generate(
     library: LibraryPath,
     overrides: Overrides = None,

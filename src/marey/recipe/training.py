@@ -1,9 +1,10 @@
 """What the model sees, is, and learns: `[encode]`, `[train]` and `[generate]`."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from marey.recipe.presets import preset
 from marey.recipe.section import Section
 
 
@@ -78,6 +79,8 @@ class Network(Section):
 class Stage(Section):
     """One training stage, after the paper's table (svd.md §1.6)."""
 
+    preset: str | None = None
+    """A preset by its name (`marey presets`), from which this section has what it does not say itself."""
     steps: int = Field(200, ge=1)
     batch: int = Field(8, ge=1)
     """Pictures (image stage) or windows a step."""
@@ -102,6 +105,13 @@ class Stage(Section):
     quality_by: str = "sharpness"
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     """Autocast; weights stay in float32. auto: bf16 where the device computes in it by itself, no where it does not."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_preset(cls, said: Any) -> Any:
+        if not isinstance(said, dict) or said.get("preset") is None:
+            return said
+        return {**preset(said["preset"]).values, **said}
 
 
 class Train(Section):

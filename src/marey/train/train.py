@@ -31,6 +31,7 @@ from marey.train.windows import Window, encoded, fingerprint
 STAGES = ("image", "video", "finetune")
 VERSION = 2
 """Changes whenever the same data and settings would give another model."""
+_INDIFFERENT = {"preset", "checkpoint_every", "evaluate_every"}  # to the weights
 
 
 def train(
@@ -222,6 +223,6 @@ def _fingerprints(
     prints = {}
     for name in chosen:
         stage: recipe.Stage = getattr(settings, name)
-        last = fingerprint([last, name, stage.model_dump(mode="json", exclude={"checkpoint_every", "evaluate_every"})])
+        last = fingerprint([last, name, stage.model_dump(mode="json", exclude=_INDIFFERENT)])
         prints[name] = last
     return prints
