@@ -45,15 +45,35 @@ def test_decoding_equals_diffusers_in_float64(channels, layers, shape):
     assert float(difference) < 1e-9
 
 
-def test_encoding_equals_diffusers():
-    ours, theirs = pair((32, 64), 1)
-    pixels = torch.rand(2, 3, 3, 16, 12, dtype=torch.float64) * 2 - 1
+@pytest.mark.parametrize(
+    ("channels", "layers", "shape"),
+    [
+        ((32, 64), 1, (2, 3, 16, 12)),
+        ((64, 32, 96), 2, (1, 2, 20, 28)),
+        ((32,), 3, (1, 1, 5, 7)),
+    ],
+)
+def test_encoding_equals_diffusers(channels, layers, shape):
+    ours, theirs = pair(channels, layers)
+    batch, frames, height, width = shape
+    pixels = torch.rand(batch, frames, 3, height, width, dtype=torch.float64) * 2 - 1
     with torch.no_grad():
         mean, logvar = ours.encode(pixels)
         expected = theirs.encode(pixels.flatten(0, 1)).latent_dist
-    assert mean.shape == logvar.shape == (2, 3, 4, 8, 6)
-    torch.testing.assert_close(mean.flatten(0, 1), expected.mode(), rtol=1e-10, atol=1e-10)
-    torch.testing.assert_close(logvar.flatten(0, 1), expected.logvar, rtol=1e-10, atol=1e-10)
+    assert mean.shape == logvar.shape == (batch, frames, 4, height // ours.factor, width // ours.factor)
+    assert float((mean.flatten(0, 1) - expected.mode()).abs().max()) < 1e-9
+    assert float((logvar.flatten(0, 1) - expected.logvar).abs().max()) < 1e-9
+
+
+def test_a_gradient_through_the_encoder_is_that_of_diffusers():
+    ours, theirs = pair((32, 64), 1)
+    pixels = torch.rand(1, 2, 3, 8, 12, dtype=torch.float64) * 2 - 1
+    ours.encode(pixels)[0].square().sum().backward()
+    theirs.encode(pixels.flatten(0, 1)).latent_dist.mode().square().sum().backward()
+    expected = dict(theirs.named_parameters())
+    for name, value in ours.vae.named_parameters():
+        if name.startswith("encoder."):
+            torch.testing.assert_close(value.grad, expected[name].grad, rtol=1e-8, atol=1e-9, msg=name)
 
 
 def test_the_full_configuration_has_the_keys_and_shapes_of_stable_video_diffusion():
@@ -165,6 +185,16 @@ def test_what_does_not_fit_is_named():
         ours.decode(torch.zeros(1, 1, 4, 4, 4), chunk=0)
     with pytest.raises(MareyError, match="is of a AutoencoderKL"):
         Autoencoder.from_json({"_class_name": "AutoencoderKL"})
+    with pytest.raises(MareyError, match=r"down_block_types = \['AttnDownEncoderBlock2D'\]"):
+        Autoencoder.from_json({"down_block_types": ["AttnDownEncoderBlock2D"]})
+    for table, said in (
+        ({"block_out_channels": 64}, "block_out_channels = 64: a list"),
+        ({"layers_per_block": "2"}, "layers_per_block = '2': a whole number"),
+        ({"latent_channels": 0}, "latent_channels is 0"),
+        ({"scaling_factor": -1}, "scaling_factor = -1: a positive number"),
+    ):
+        with pytest.raises(MareyError, match=said):
+            Autoencoder.from_json(table)
     with pytest.raises(MareyError, match="positive number"):
         ours.set_scaling_factor(0.0)
     with pytest.raises(MareyError, match="no latents"):

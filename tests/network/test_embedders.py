@@ -6,10 +6,21 @@ import torch
 from diffusers import StableVideoDiffusionPipeline
 from diffusers.video_processor import VideoProcessor
 from PIL import Image
-from transformers import CLIPImageProcessor
+from tokenizers import Tokenizer, models
+from transformers import AutoTokenizer, CLIPImageProcessor
 
 from marey.errors import MareyError
-from marey.network.embedders import ImageEmbedder, TextEmbedder, preprocess, train_tokenizer
+from marey.network.embedders import (
+    END,
+    PAD,
+    START,
+    ImageEmbedder,
+    TextEmbedder,
+    even,
+    preprocess,
+    save_tokenizer,
+    train_tokenizer,
+)
 
 CAPTIONS = ["a dog runs through the grass", "a slow pan over a city", "a dog and a cat", "the city at night"] * 3
 
@@ -71,16 +82,15 @@ def test_gradients_reach_the_image_embedder():
 def test_any_text_has_tokens_and_comes_back():
     tokenizer = train_tokenizer(CAPTIONS, tokens=64, vocabulary=300)
     for text in ("a dog runs", "Größe, 東京 ✓ <|endoftext", ""):
-        assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
+        assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=True) == text
 
 
 def test_the_tokenizer_learned_from_its_captions():
     learned = train_tokenizer(CAPTIONS, tokens=64, vocabulary=320)
     plain = train_tokenizer([], tokens=64, vocabulary=320)
-    assert len(learned("a dog runs through the grass")["input_ids"]) < len(
-        plain("a dog runs through the grass")["input_ids"]
-    )
-    assert len(learned) <= 320
+    text = "a dog runs through the grass"
+    assert sum(learned.encode(text).attention_mask) < sum(plain.encode(text).attention_mask)
+    assert learned.get_vocab_size() <= 320
     again = train_tokenizer(CAPTIONS, tokens=64, vocabulary=320)
     assert again.get_vocab() == learned.get_vocab()
 
@@ -89,12 +99,24 @@ def test_captions_are_all_as_long_with_a_start_an_end_and_padding():
     embedder = TextEmbedder.build(CAPTIONS, 32, tokens=12)
     ids = embedder.tokenize(["a dog", "a dog runs through the grass and the city and the grass and the night " * 3])
     assert ids.shape == (2, 12)
-    start, end, pad = (getattr(embedder.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
+    start, end, pad = (embedder.tokenizer.token_to_id(mark) for mark in (START, END, PAD))
     assert ids[:, 0].tolist() == [start, start]
     short = ids[0].tolist()
     assert short.index(end) < 11
     assert set(short[short.index(end) + 1 :]) == {pad}
     assert ids[1, -1] == end  # cut, and still ended
+
+
+def test_transformers_opens_the_tokenizer_and_makes_the_same_of_a_caption(tmp_path):
+    embedder = TextEmbedder.build(CAPTIONS, 32, tokens=12)
+    save_tokenizer(embedder.tokenizer, 12, tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    captions = ["a dog", "", "Größe 東京", "the city at night and a dog and a cat and the grass"]
+    rows = theirs(captions, padding="max_length", truncation=True)["input_ids"]
+    assert torch.equal(embedder.tokenize(captions), torch.tensor(rows))
+    again = even(Tokenizer.from_file(str(tmp_path / "tokenizer.json")), 12)
+    assert torch.equal(TextEmbedder(embedder.model, again).tokenize(captions), torch.tensor(rows))
+    assert embedder.tokenize([]).shape == (0, 12)
 
 
 def test_a_caption_is_many_tokens_and_another_caption_others():
@@ -111,8 +133,12 @@ def test_what_cannot_be_built_is_named():
         train_tokenizer(CAPTIONS, tokens=16, vocabulary=100)
     with pytest.raises(MareyError, match="3 tokens"):
         train_tokenizer(CAPTIONS, tokens=3)
+    with pytest.raises(MareyError, match=r"no token '<\|pad\|>'"):
+        even(Tokenizer(models.BPE()), 8)
     with pytest.raises(MareyError, match="5 heads do not divide"):
         ImageEmbedder.build(32, hidden=64, heads=5)
+    with pytest.raises(MareyError, match="patches of 30 pixels"):
+        ImageEmbedder.build(32, patch=30)
     with pytest.raises(MareyError, match="3 heads do not divide"):
         TextEmbedder.build(CAPTIONS, 32, heads=3)
     with pytest.raises(MareyError, match="is of a CLIPModel"):

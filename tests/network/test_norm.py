@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from marey.network.norm import GroupNorm, _ChannelsLast, swap_norms
+from marey.network.norm import GroupNorm, _ChannelsLast
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(32, 40, 32), (64, 32, 33), (96, 8, 256), (64, 4, 4)])
@@ -42,14 +42,3 @@ def test_the_derivative_is_exact():
     assert torch.autograd.gradcheck(lambda *given: _ChannelsLast.apply(*given, 4, 1e-5), (x, weight, bias))
     slow = functional.group_norm(x, 4, weight, bias, 1e-5)
     torch.testing.assert_close(_ChannelsLast.apply(x, weight, bias, 4, 1e-5), slow)
-
-
-def test_it_takes_the_place_of_torchs_with_its_weights_and_keys():
-    module = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ModuleDict({"norm": nn.GroupNorm(32, 32, eps=1e-3)}))
-    before = {key: value.clone() for key, value in module.state_dict().items()}
-    swap_norms(module)
-    norm = module[1]["norm"]
-    assert type(norm) is GroupNorm
-    assert norm.eps == 1e-3
-    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
-    assert set(module.state_dict()) == set(before)

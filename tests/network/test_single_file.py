@@ -135,7 +135,7 @@ def test_open_clips_one_matrix_holds_transformers_three(file):
         x, x, x, 32, 2, state[at + "in_proj_weight"], state[at + "in_proj_bias"], None, None, False, 0.0,
         state[at + "out_proj.weight"], state[at + "out_proj.bias"], training=False,
     )  # fmt: skip
-    ours = layer(x.transpose(0, 1), attention_mask=None)[0]
+    ours = layer(x.transpose(0, 1))
     torch.testing.assert_close(ours.transpose(0, 1), theirs, atol=1e-5, rtol=1e-4)
 
 
@@ -147,7 +147,7 @@ def test_a_file_without_our_header_is_known_by_its_shapes(tmp_path):
     put(tensors(path), tmp_path / "svd_xt.safetensors")
     bare = load_file(tmp_path / "svd_xt.safetensors")
     assert bare.unet.config == replace(parts.unet.config, frames=25)  # as its name says
-    assert bare.image_embedder.model.config.num_attention_heads == 2
+    assert bare.image_embedder.model.config.heads == 2
     assert bare.autoencoder.scaling_factor == 0.18215
     old, new = states(parts), states(bare)
     assert all(torch.equal(value, new[key]) for key, value in old.items())

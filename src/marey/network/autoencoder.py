@@ -1,44 +1,136 @@
-"""The autoencoder: diffusers' AutoencoderKLTemporalDecoder at any size, with our decoder in it, clips in and clips out.
+"""The autoencoder of Stable Video Diffusion at any size, clips in and clips out: one file of weights in diffusers and
+here, under the same names (AutoencoderKLTemporalDecoder).
 
 Frames are encoded one by one; the decoder also mixes them over time, and its group normalisations take their statistics
 over all frames that it is given, so a clip decoded in chunks is not exactly the clip decoded whole (svd.md §1.4).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from marey.errors import MareyError, require
+from marey.errors import MareyError
 from marey.network.config import GROUPS
 from marey.network.decoder import TemporalDecoder
-from marey.network.norm import swap_norms
-
-require("diffusers", "train")
-
-from diffusers import AutoencoderKLTemporalDecoder  # noqa: E402 (after the sentence that says what is missing)
+from marey.network.encoder import Encoder
 
 CLASS_NAME = "AutoencoderKLTemporalDecoder"
+_LEVEL = "DownEncoderBlock2D"
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """The shape of an autoencoder. What config.json leaves out has diffusers' defaults, which are these.
+
+    Raises:
+        MareyError: a width that is not a multiple of 32, no width at all, or a number under 1.
+    """
+
+    channels: tuple[int, ...] = (64,)
+    """Width of each level, finest first; each level but the first halves the size."""
+    layers: int = 1
+    """Residual blocks a level; one more on the way up."""
+    latent_channels: int = 4
+    in_channels: int = 3
+    out_channels: int = 3
+    sample_size: int = 32
+    """Height and width in pixels that it was trained on; it runs on any multiple of its factor."""
+    scaling_factor: float = 0.18215
+    force_upcast: bool = True
+    """Whether diffusers is to encode in float32 whatever the precision."""
+
+    def __post_init__(self) -> None:
+        if not self.channels or any(width < GROUPS or width % GROUPS for width in self.channels):
+            raise MareyError(f"The autoencoder's channels are {self.channels}: multiples of {GROUPS} would do.")
+        for name in ("layers", "latent_channels", "in_channels", "out_channels"):
+            if getattr(self, name) < 1:
+                raise MareyError(f"The autoencoder's {name} is {getattr(self, name)}: 1 or more would do.")
+
+    def to_json(self) -> dict[str, Any]:
+        """diffusers' config.json."""
+        return {
+            "_class_name": CLASS_NAME,
+            "block_out_channels": list(self.channels),
+            "down_block_types": [_LEVEL] * len(self.channels),
+            "force_upcast": self.force_upcast,
+            "in_channels": self.in_channels,
+            "latent_channels": self.latent_channels,
+            "layers_per_block": self.layers,
+            "out_channels": self.out_channels,
+            "sample_size": self.sample_size,
+            "scaling_factor": self.scaling_factor,
+        }
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any], where: str = "the autoencoder's config.json") -> Self:
+        """The shape that diffusers' config.json describes.
+
+        Raises:
+            MareyError: another class, or a shape that this autoencoder does not have.
+        """
+        if table.get("_class_name", CLASS_NAME) != CLASS_NAME:
+            raise MareyError(f"{where} is of a {table['_class_name']}: a {CLASS_NAME} would do.")
+        usual = cls()
+        channels = table.get("block_out_channels", usual.channels)
+        if not isinstance(channels, (list, tuple)) or not all(isinstance(width, int) for width in channels):
+            raise MareyError(f"{where} has block_out_channels = {channels!r}: a list of widths would do.")
+        kinds = table.get("down_block_types", [_LEVEL] * len(channels))
+        if list(kinds) != [_LEVEL] * len(channels):
+            raise MareyError(f"{where} has down_block_types = {list(kinds)}: {len(channels)} of {_LEVEL} would do.")
+
+        def whole(key: str, usual: int) -> int:
+            value = table.get(key, usual)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise MareyError(f"{where} has {key} = {value!r}: a whole number would do.")
+            return value
+
+        factor = table.get("scaling_factor", usual.scaling_factor)
+        if not isinstance(factor, (int, float)) or not 0 < factor < float("inf"):
+            raise MareyError(f"{where} has scaling_factor = {factor!r}: a positive number would do.")
+        return cls(
+            channels=tuple(channels),
+            layers=whole("layers_per_block", usual.layers),
+            latent_channels=whole("latent_channels", usual.latent_channels),
+            in_channels=whole("in_channels", usual.in_channels),
+            out_channels=whole("out_channels", usual.out_channels),
+            sample_size=whole("sample_size", usual.sample_size),
+            scaling_factor=float(factor),
+            force_upcast=bool(table.get("force_upcast", usual.force_upcast)),
+        )
+
+
+class Coders(nn.Module):
+    """The networks of an autoencoder; its state dict is that of diffusers' class."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        latents = config.latent_channels
+        self.encoder = Encoder(config.in_channels, latents, config.channels, config.layers)
+        self.decoder = TemporalDecoder(latents, config.out_channels, config.channels, config.layers)
+        self.quant_conv = nn.Conv2d(2 * latents, 2 * latents, 1)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.quant_conv.weight.dtype
 
 
 class Autoencoder(nn.Module):
     """Pixels (B, T, 3, H, W) in [-1, 1] to latents (B, T, C, h, w) and back; h = H / factor.
 
     Latents here are the autoencoder's own; the diffusion model's are these times `scaling_factor`.
+
+    Attributes:
+        config: its shape, and the scaling factor.
+        vae: its networks.
     """
 
-    def __init__(self, vae: AutoencoderKLTemporalDecoder) -> None:
+    def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
-        config = vae.config
-        with torch.device("meta"):  # its weights are not drawn: they are those that diffusers' decoder has
-            decoder = TemporalDecoder(
-                config.latent_channels, config.out_channels, config.block_out_channels, config.layers_per_block
-            )
-        decoder.load_state_dict(vae.decoder.state_dict(), assign=True)
-        vae.decoder = decoder  # diffusers' own class and file, its decoder's weights in our faster one
-        swap_norms(vae.encoder)
-        self.vae = vae
+        self.config = config
+        self.vae = Coders(config)
 
     @classmethod
     def build(
@@ -62,53 +154,43 @@ class Autoencoder(nn.Module):
         Raises:
             MareyError: a width that is not a multiple of 32, or no width at all.
         """
-        if not channels or any(width < GROUPS or width % GROUPS for width in channels):
-            raise MareyError(f"The autoencoder's channels are {tuple(channels)}: multiples of {GROUPS} would do.")
+        config = AutoencoderConfig(
+            channels=tuple(channels),
+            layers=layers,
+            latent_channels=latent_channels,
+            sample_size=sample_size,
+            scaling_factor=1.0,
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            vae = AutoencoderKLTemporalDecoder(
-                down_block_types=("DownEncoderBlock2D",) * len(channels),
-                block_out_channels=tuple(channels),
-                layers_per_block=layers,
-                latent_channels=latent_channels,
-                sample_size=sample_size,
-                scaling_factor=1.0,
-                force_upcast=True,
-            )
-        return cls(vae)
+            return cls(config)
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any], where: str = "the autoencoder's config.json") -> Self:
         """An autoencoder without its weights, from diffusers' config.json.
 
         Raises:
-            MareyError: the table is of another class, or diffusers cannot build it.
+            MareyError: the table is of another class or shape.
         """
-        if table.get("_class_name", CLASS_NAME) != CLASS_NAME:
-            raise MareyError(f"{where} is of a {table['_class_name']}: a {CLASS_NAME} would do.")
-        try:
-            return cls(AutoencoderKLTemporalDecoder.from_config(dict(table)))
-        except (TypeError, ValueError) as error:
-            raise MareyError(f"{where} describes no autoencoder: {error}") from error
+        return cls(AutoencoderConfig.from_json(table, where))
 
     def to_json(self) -> dict[str, Any]:
         """diffusers' config.json."""
-        config = {key: value for key, value in self.vae.config.items() if not key.startswith("_")}
-        return {"_class_name": CLASS_NAME, **config}
+        return self.config.to_json()
 
     @property
     def factor(self) -> int:
         """Pixels a latent, along each side."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return 2 ** (len(self.config.channels) - 1)
 
     @property
     def latent_channels(self) -> int:
-        return self.vae.config.latent_channels
+        return self.config.latent_channels
 
     @property
     def scaling_factor(self) -> float:
         """What the latents are multiplied by to have a variance of 1."""
-        return float(self.vae.config.scaling_factor)
+        return self.config.scaling_factor
 
     def set_scaling_factor(self, value: float) -> None:
         """Keep a measured scaling factor in the configuration, with which it is saved.
@@ -118,7 +200,7 @@ class Autoencoder(nn.Module):
         """
         if not 0 < value < float("inf"):
             raise MareyError(f"The autoencoder's scaling factor is {value}: a positive number would do.")
-        self.vae.register_to_config(scaling_factor=float(value))
+        self.config = replace(self.config, scaling_factor=float(value))
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latents of each frame.
@@ -137,8 +219,7 @@ class Autoencoder(nn.Module):
                 f"The autoencoder's pixels are {tuple(pixels.shape)}: (clips, frames, 3, height, width), "
                 f"height and width multiples of {self.factor}, would do."
             )
-        flat = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        mean, logvar = self.vae.quant_conv(self.vae.encoder(flat)).chunk(2, dim=1)
+        mean, logvar = self.vae.quant_conv(self.vae.encoder(pixels.flatten(0, 1))).chunk(2, dim=1)
         size = pixels.shape[:2]
         return mean.unflatten(0, size), logvar.clamp(-30.0, 20.0).unflatten(0, size)
 
@@ -163,8 +244,8 @@ class Autoencoder(nn.Module):
         pieces = []
         for piece in latents.split(chunk or latents.shape[1], dim=1):
             batch, frames = piece.shape[:2]
-            flat = piece.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-            pieces.append(self.vae.decode(flat, num_frames=frames).sample.unflatten(0, (batch, frames)))
+            decoded = self.vae.decoder(piece.flatten(0, 1), num_frames=frames)
+            pieces.append(decoded.unflatten(0, (batch, frames)))
         return torch.cat(pieces, dim=1)
 
     def forward(self, pixels: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,8 @@
 """What the UNet attends to: a still as one token, or a caption as many."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -8,17 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.errors import MareyError, require
+from marey.network.towers import TextTower, TowerConfig, VisionTower
 
-require("transformers", "train")
+require("tokenizers", "train")
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers  # noqa: E402
-from transformers import (  # noqa: E402
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPVisionConfig,
-    CLIPVisionModelWithProjection,
-    PreTrainedTokenizerFast,
-)
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -29,9 +25,9 @@ START, END, PAD = "<|startoftext|>", "<|endoftext|>", "<|pad|>"
 
 
 class ImageEmbedder(nn.Module):
-    """A CLIPVisionModelWithProjection: one token a still, the projected embedding, not normalised (svd.md §1.3)."""
+    """CLIP's image tower: one token a still, the projected embedding, not normalised (svd.md §1.3)."""
 
-    def __init__(self, model: CLIPVisionModelWithProjection) -> None:
+    def __init__(self, model: VisionTower) -> None:
         super().__init__()
         self.model = model
 
@@ -51,19 +47,12 @@ class ImageEmbedder(nn.Module):
         """
         if hidden % heads:
             raise MareyError(f"The image embedder's {heads} heads do not divide its width of {hidden}.")
-        config = CLIPVisionConfig(
-            hidden_size=hidden,
-            intermediate_size=4 * hidden,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            image_size=IMAGE_SIZE,
-            patch_size=patch,
-            projection_dim=width,
-            hidden_act="gelu",
-        )
+        if patch < 1 or IMAGE_SIZE % patch:
+            raise MareyError(f"The image embedder's patches of {patch} pixels do not divide {IMAGE_SIZE}.")
+        config = TowerConfig(hidden, 4 * hidden, layers, heads, act="gelu", where="The image embedder")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(CLIPVisionModelWithProjection(config))
+            return cls(VisionTower(config, width, size=IMAGE_SIZE, patch=patch))
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any], where: str = "the image embedder's config.json") -> Self:
@@ -75,18 +64,18 @@ class ImageEmbedder(nn.Module):
         name = (table.get("architectures") or ["CLIPVisionModelWithProjection"])[0]
         if name != "CLIPVisionModelWithProjection":
             raise MareyError(f"{where} is of a {name}: a CLIPVisionModelWithProjection would do.")
-        config = CLIPVisionConfig.from_dict(dict(table))
-        if config.image_size != IMAGE_SIZE:
-            raise MareyError(f"{where} has image_size = {config.image_size}: {IMAGE_SIZE} would do.")
-        return cls(CLIPVisionModelWithProjection(config))
+        size = table.get("image_size", IMAGE_SIZE)
+        if size != IMAGE_SIZE:
+            raise MareyError(f"{where} has image_size = {size}: {IMAGE_SIZE} would do.")
+        return cls(VisionTower.from_json(table, where))
 
     def to_json(self) -> dict[str, Any]:
         """transformers' config.json."""
-        return {**self.model.config.to_diff_dict(), "architectures": ["CLIPVisionModelWithProjection"]}
+        return self.model.to_json()
 
     @property
     def width(self) -> int:
-        return self.model.config.projection_dim
+        return self.model.width
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Stills (N, 3, H, W) in [-1, 1], of any size and shape, to tokens (N, 1, width). The clean still, never the
@@ -97,7 +86,7 @@ class ImageEmbedder(nn.Module):
 
     def embed(self, prepared: Tensor) -> Tensor:
         """Tokens (N, 1, width) of what `preprocess` gave, (N, 3, 224, 224)."""
-        return self.model(prepared).image_embeds[:, None]
+        return self.model(prepared)[:, None]
 
 
 def preprocess(pixels: Tensor) -> Tensor:
@@ -130,11 +119,11 @@ def _blurred(pixels: Tensor, sigmas: Sequence[float]) -> Tensor:
 
 
 class TextEmbedder(nn.Module):
-    """A small CLIPTextModel with its own tokenizer: every one of `tokens` tokens of a caption, padding too, as Stable
-    Diffusion does.
+    """CLIP's text tower, a small one, with its own tokenizer: every one of `tokens` tokens of a caption, padding
+    too, as Stable Diffusion does.
     """
 
-    def __init__(self, model: CLIPTextModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, model: TextTower, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
@@ -166,28 +155,24 @@ class TextEmbedder(nn.Module):
         if width % heads:
             raise MareyError(f"The text embedder's {heads} heads do not divide its width of {width}.")
         tokenizer = train_tokenizer(captions, tokens=tokens, vocabulary=vocabulary)
-        config = CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=width,
-            intermediate_size=4 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            max_position_embeddings=tokens,
-            projection_dim=width,
-            hidden_act="gelu",
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+        config = TowerConfig(width, 4 * width, layers, heads, act="gelu", where="The text embedder")
+        names = {"bos_token_id": START, "eos_token_id": END, "pad_token_id": PAD}
+        known = tokenizer.get_vocab()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(CLIPTextModel(config), tokenizer)
+            tower = TextTower(
+                config,
+                vocabulary=tokenizer.get_vocab_size(),
+                tokens=tokens,
+                marks={key: known[mark] for key, mark in names.items()},
+            )
+        return cls(tower, tokenizer)
 
     @classmethod
     def from_json(
         cls,
         table: Mapping[str, Any],
-        tokenizer: PreTrainedTokenizerFast,
+        tokenizer: Tokenizer,
         where: str = "the text embedder's config.json",
     ) -> Self:
         """An embedder without its weights, from transformers' config.json.
@@ -198,32 +183,32 @@ class TextEmbedder(nn.Module):
         name = (table.get("architectures") or ["CLIPTextModel"])[0]
         if name != "CLIPTextModel":
             raise MareyError(f"{where} is of a {name}: a CLIPTextModel would do.")
-        return cls(CLIPTextModel(CLIPTextConfig.from_dict(dict(table))), tokenizer)
+        return cls(TextTower.from_json(table, where), tokenizer)
 
     def to_json(self) -> dict[str, Any]:
         """transformers' config.json."""
-        return {**self.model.config.to_diff_dict(), "architectures": ["CLIPTextModel"]}
+        return self.model.to_json()
 
     @property
     def width(self) -> int:
-        return self.model.config.hidden_size
+        return self.model.config.hidden
 
     @property
     def tokens(self) -> int:
-        return self.model.config.max_position_embeddings
+        return self.model.tokens
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         """Token ids (B, tokens), padded and cut to length."""
-        rows = self.tokenizer(list(captions), padding="max_length", truncation=True, max_length=self.tokens)
-        return torch.tensor(rows["input_ids"], dtype=torch.long)
+        rows = [found.ids for found in self.tokenizer.encode_batch(list(captions))]
+        return torch.tensor(rows, dtype=torch.long).view(len(rows), self.tokens)
 
     def forward(self, captions: Sequence[str] | Tensor) -> Tensor:
         """Captions, or token ids (B, N), to tokens (B, N, width)."""
         ids = captions if isinstance(captions, Tensor) else self.tokenize(captions)
-        return self.model(input_ids=ids.to(self.model.device)).last_hidden_state
+        return self.model(ids.to(self.model.final_layer_norm.weight.device))
 
 
-def train_tokenizer(captions: Sequence[str], *, tokens: int, vocabulary: int = 1024) -> PreTrainedTokenizerFast:
+def train_tokenizer(captions: Sequence[str], *, tokens: int, vocabulary: int = 1024) -> Tokenizer:
     """A byte-level BPE tokenizer (every text has tokens, none is unknown) that puts a start and an end around a
     caption.
 
@@ -247,11 +232,35 @@ def train_tokenizer(captions: Sequence[str], *, tokens: int, vocabulary: int = 1
     tokenizer.train_from_iterator(captions, trainer)
     marks = [(mark, tokenizer.token_to_id(mark)) for mark in (START, END)]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=marks)
-    return fast_tokenizer(tokenizer, tokens)
+    return even(tokenizer, tokens)
 
 
-def fast_tokenizer(tokenizer: Tokenizer, tokens: int) -> PreTrainedTokenizerFast:
-    """transformers' face of a tokenizer with our three marks."""
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=START, eos_token=END, pad_token=PAD, model_max_length=tokens
-    )
+def even(tokenizer: Tokenizer, tokens: int) -> Tokenizer:
+    """The tokenizer, made to give every text so many tokens: cut, or padded.
+
+    Raises:
+        MareyError: it does not know our mark for padding.
+    """
+    pad = tokenizer.token_to_id(PAD)
+    if pad is None:
+        raise MareyError(f"The tokenizer has no token {PAD!r}: one that Marey trained would do.")
+    tokenizer.enable_truncation(tokens)
+    tokenizer.enable_padding(length=tokens, pad_id=pad, pad_token=PAD)
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, tokens: int, folder: Path) -> None:
+    """Write a folder that transformers' AutoTokenizer opens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = Tokenizer.from_str(tokenizer.to_str())  # transformers pads and cuts when it is asked to
+    plain.no_truncation()
+    plain.no_padding()
+    plain.save(str(folder / "tokenizer.json"))
+    table = {
+        "bos_token": START,
+        "eos_token": END,
+        "model_max_length": tokens,
+        "pad_token": PAD,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")

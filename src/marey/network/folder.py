@@ -25,7 +25,7 @@ from tokenizers import Tokenizer
 from marey.errors import MareyError
 from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
-from marey.network.embedders import CLIP_MEAN, CLIP_STD, IMAGE_SIZE, ImageEmbedder, TextEmbedder, fast_tokenizer
+from marey.network.embedders import CLIP_MEAN, CLIP_STD, IMAGE_SIZE, ImageEmbedder, TextEmbedder, even, save_tokenizer
 from marey.network.unet import SpatioTemporalUNet
 from marey.network.weights import PICKLES, read_weights, refuse_pickle, saved_dtype, write_weights
 
@@ -40,7 +40,7 @@ COMPONENTS = {
 _ALIASES = {"CLIPImageProcessorPil", "CLIPImageProcessorFast", "CLIPFeatureExtractor"}
 """What other versions of transformers call CLIPImageProcessor."""
 _DIFFUSERS, _TRANSFORMERS = "diffusion_pytorch_model", "model"  # what each calls its file of weights
-_TEXT_PREFIX = "text_model."  # of CLIPTextModel's keys in every published folder; transformers 5 has none in memory
+_TEXT_PREFIX = "text_model."  # of CLIPTextModel's keys in every published folder; in memory there is none
 
 
 @dataclass(frozen=True)
@@ -204,9 +204,9 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | None = None) -> Parts
     unet = _unet(folder / "unet", dtype)
     with torch.device("meta"):
         autoencoder = Autoencoder.from_json(_json(folder / "vae" / "config.json"), str(folder / "vae" / "config.json"))
+        where = folder / "image_encoder"
+        image_embedder = ImageEmbedder.from_json(_json(where / "config.json"), str(where / "config.json"))
     read_weights(autoencoder.vae, folder / "vae", _DIFFUSERS, torch.float32)
-    where = folder / "image_encoder"
-    image_embedder = ImageEmbedder.from_json(_json(where / "config.json"), str(where / "config.json"))
     read_weights(image_embedder.model, where, _TRANSFORMERS, dtype)
     parts = Parts(
         unet=unet,
@@ -241,11 +241,8 @@ def _write(folder: Path, parts: Parts, card: str) -> None:
     text = parts.text_embedder
     if text is not None:
         _put(folder / "text_encoder" / "config.json", text.to_json())
-        bare = not any(key.startswith(_TEXT_PREFIX) for key in text.model.state_dict())
-        write_weights(
-            text.model, folder / "text_encoder" / f"{_TRANSFORMERS}.safetensors", prefix=_TEXT_PREFIX if bare else ""
-        )
-        text.tokenizer.save_pretrained(folder / "tokenizer")
+        write_weights(text.model, folder / "text_encoder" / f"{_TRANSFORMERS}.safetensors", prefix=_TEXT_PREFIX)
+        save_tokenizer(text.tokenizer, text.tokens, folder / "tokenizer")
     _put(folder / "marey.json", parts.info.to_json())
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -347,9 +344,9 @@ def _text_embedder(folder: Path, dtype: torch.dtype | None) -> TextEmbedder | No
         raise MareyError(f"{file} cannot be read ({error}): a tokenizer.json would do.") from error
     table = _json(where / "config.json")
     length = int(table.get("max_position_embeddings", 77))
-    embedder = TextEmbedder.from_json(table, fast_tokenizer(tokenizer, length), str(where / "config.json"))
-    bare = not any(key.startswith(_TEXT_PREFIX) for key in embedder.model.state_dict())
-    read_weights(embedder.model, where, _TRANSFORMERS, dtype, prefix=_TEXT_PREFIX if bare else "")
+    with torch.device("meta"):
+        embedder = TextEmbedder.from_json(table, even(tokenizer, length), str(where / "config.json"))
+    read_weights(embedder.model, where, _TRANSFORMERS, dtype, prefix=_TEXT_PREFIX)
     return embedder
 
 

@@ -68,14 +68,3 @@ class _ChannelsLast(torch.autograd.Function):
         a, b, c = (s.expand(grouped).reshape(batch, 1, channels) for s in (w * rstd, b, c))
         grad_x = torch.addcmul(c, slope, a).addcmul_(pixels, b)
         return grad_x.view(batch, height, width, channels).permute(0, 3, 1, 2), grad_weight, grad_bias, None, None
-
-
-def swap_norms(module: nn.Module) -> None:
-    """Put our group normalisation in the place of torch's throughout a module that is not ours; the weights stay."""
-    for name, child in module.named_children():
-        if type(child) is nn.GroupNorm:
-            ours = GroupNorm(child.num_groups, child.num_channels, eps=child.eps, device="meta")
-            ours.weight, ours.bias = child.weight, child.bias
-            setattr(module, name, ours)
-        else:
-            swap_norms(child)

@@ -30,7 +30,7 @@ def load_file(path: str | Path, *, dtype: torch.dtype | None = None) -> Parts:
     with torch.device("meta"):
         unet = SpatioTemporalUNet(tables.unet)
         autoencoder = Autoencoder.from_json(tables.vae, str(path))
-    image_embedder = ImageEmbedder.from_json(tables.image_encoder, str(path))
+        image_embedder = ImageEmbedder.from_json(tables.image_encoder, str(path))
     file.read_unet(unet, dtype)
     file.read_vae(autoencoder.vae, torch.float32)
     file.read_image_encoder(image_embedder.model, dtype)
