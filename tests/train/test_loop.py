@@ -195,7 +195,7 @@ def test_stages_may_have_different_precisions(tmp_path):
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_auto_is_bf16_where_the_device_computes_in_it(tmp_path, monkeypatch, fast):
-    monkeypatch.setattr("marey.train.loop.fast_bfloat16", lambda device: fast)
+    monkeypatch.setattr("marey.train.processes.fast_bfloat16", lambda device: fast)
     train(tmp_path / "auto", Toy(), precision="auto")
     train(tmp_path / "named", Toy(), precision="bf16" if fast else "no")
     auto, named = (Metrics(tmp_path / name / "metrics.jsonl").lines() for name in ("auto", "named"))

@@ -69,11 +69,12 @@ def train(
     """The three stages: image, video, finetune. Goes on where it was stopped."""
     from marey.catalog import Library
     from marey.train import train as work
+    from marey.train.processes import main_process
 
     stages = precision_of(dtype, "train.image", "train.video", "train.finetune")
     settings = settings_of(recipe, [*(overrides or []), *stages])
     folder = run_folder(library, run)
-    with progress_shown(library / "log.txt") as progress, Library.open(library, write=True) as store:
+    with progress_shown(library / "log.txt") as progress, Library.open(library, write=main_process()) as store:
         model = work(
             store,
             folder,

@@ -91,11 +91,23 @@ class Stage(Section):
     """log sigma is drawn from N(p_mean, p_std^2), once a clip."""
     drop_condition: float = Field(0.1, ge=0, lt=1)
     """Chance that a clip's token, and apart from it its conditioning frame, is zeroed."""
+    drop_both: float = Field(0.0, ge=0, lt=1)
+    """Chance, apart from that, that both are zeroed together, as guidance does when it samples."""
     noise_aug_mean: float = -3.0
     noise_aug_std: float = Field(0.5, ge=0)
     """The conditioning frame gets pixel noise of log-normal strength (video stages)."""
     ema: float = Field(0.995, ge=0, lt=1)
     ema_warmup: bool = True
+    ema_widths: tuple[float, ...] = ()
+    """Relative widths of power-function averages that are kept beside the exponential one (arXiv 2312.02696), such as
+    [0.05, 0.1]; each checkpoint leaves a snapshot of them, from which any width is put together afterwards."""
+    ema_choice: float | None = Field(None, gt=0, le=0.28)
+    """The model is made of the power-function average of this width. None: of the exponential average."""
+    accumulate: int = Field(1, ge=1)
+    """Go through a process's share of a batch in so many pieces: less memory, the same steps."""
+    checkpointing: bool = False
+    """Compute the activations of every block, the temporal ones too, a second time in the backward pass: a fraction of
+    the memory, about a third more time."""
     clip_norm: float = Field(1.0, gt=0)
     checkpoint_every: int = Field(100, ge=1)
     evaluate_every: int = Field(50, ge=1)
@@ -105,6 +117,15 @@ class Stage(Section):
     quality_by: str = "sharpness"
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     """Autocast; weights stay in float32. auto: bf16 where the device computes in it by itself, no where it does not."""
+
+    @model_validator(mode="after")
+    def _averages(self) -> "Stage":
+        for width in self.ema_widths:
+            if not 0 < width <= 0.28:
+                raise ValueError(f"ema_widths has {width}: more than 0 and up to 0.28 would do, such as 0.05")
+        if self.ema_choice is not None and not self.ema_widths:
+            raise ValueError("ema_choice is made out of ema_widths, of which there are none: [0.05, 0.1] would do")
+        return self
 
     @model_validator(mode="before")
     @classmethod

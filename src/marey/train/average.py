@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from marey.train.processes import like
+
 
 class Average:
     """A float32 average of a module's trained parameters: average += (1 - decay) * (weights - average).
@@ -42,7 +44,7 @@ class Average:
         if weights.keys() != self.weights.keys():
             raise ValueError("the saved average is of another network")
         for name, value in weights.items():
-            self.weights[name].copy_(value)
+            self.weights[name].copy_(like(value, self.weights[name]))
 
     @torch.no_grad()
     def put(self, module: nn.Module) -> None:

@@ -68,6 +68,10 @@ class Draws:
     uniform: torch.Tensor
     """(B,) in 0..1: where a clip gives one frame, which."""
 
+    def of(self, rows: Sequence[int]) -> "Draws":
+        """Those of some clips of the batch."""
+        return Draws(**{name: value[list(rows)] for name, value in vars(self).items()})
+
 
 def draw(
     size: int,
@@ -80,6 +84,7 @@ def draw(
     drop: float,
     augmentation_mean: float,
     augmentation_std: float,
+    drop_both: float = 0.0,
 ) -> Draws:
     """The draws of one step. Each kind has a stream of its own, so that a changed setting of one leaves the others
     alone.
@@ -88,10 +93,11 @@ def draw(
     def uniform(kind: str) -> torch.Tensor:
         return torch.rand(size, generator=stream(seed, stage, step, kind))
 
+    keep_both = (uniform("both") >= drop_both).float()
     return Draws(
         sigma=draw_sigma(stream(seed, stage, step, "sigma"), size, p_mean, p_std),
-        keep_token=(uniform("token") >= drop).float(),
-        keep_frame=(uniform("frame") >= drop).float(),
+        keep_token=(uniform("token") >= drop).float() * keep_both,
+        keep_frame=(uniform("frame") >= drop).float() * keep_both,
         augmentation=draw_sigma(stream(seed, stage, step, "augmentation"), size, augmentation_mean, augmentation_std),
         uniform=uniform("pick"),
     )
@@ -110,6 +116,11 @@ def draw_caption(captions: Sequence[tuple[str, float]], *key: int | str) -> str:
 def noise(shape: Sequence[int], *key: int | str) -> torch.Tensor:
     """Standard normal noise that the key alone decides."""
     return torch.randn(tuple(shape), generator=stream(*key))
+
+
+def noise_rows(shape: Sequence[int], rows: Sequence[int], *key: int | str) -> torch.Tensor:
+    """Unit normal noise (len(rows), *shape) of some rows of a batch, each decided by the key and its number."""
+    return torch.stack([noise(shape, *key, row) for row in rows])
 
 
 def spread(count: int, most: int) -> list[int]:

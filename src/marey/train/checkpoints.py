@@ -3,6 +3,7 @@
     checkpoints/STAGE/step-000100/weights.safetensors    the module's trained parameters and buffers
                                  /average.safetensors    their exponential moving average
                                  /optimizer.safetensors  the optimizer's tensors, as "PARAMETER/exp_avg" ...
+                                 /power-0.05.safetensors power-function averages, where they are kept (`posthoc`)
                                  /state.json             step, fingerprint of all that the result depends on, scaler
 
 A folder bears its final name only when all of it is on the disk, so whatever is found by name is whole.
@@ -20,6 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from marey.errors import MareyError
+from marey.train.posthoc import save_snapshot
+from marey.train.processes import like
 
 KEEP = 2
 
@@ -33,6 +36,13 @@ class Checkpoint:
     average: dict[str, torch.Tensor]
     optimizer: dict[str, torch.Tensor]
     state: dict[str, Any] = field(default_factory=dict)
+    powers: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+    """Power-function averages by their widths."""
+
+    def bytes(self) -> int:
+        """Of all its tensors."""
+        groups = (self.weights, self.average, self.optimizer, *self.powers.values())
+        return sum(value.numel() * value.element_size() for group in groups for value in group.values())
 
 
 class Checkpoints:
@@ -45,6 +55,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder, self.fingerprint = folder, fingerprint
+        self.averages = folder / "averages"
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, rising."""
@@ -103,6 +114,9 @@ class Checkpoints:
             save_file(_plain(checkpoint.weights), part / "weights.safetensors")
             save_file(_plain(checkpoint.average), part / "average.safetensors")
             save_file(_plain(checkpoint.optimizer), part / "optimizer.safetensors")
+            for width, weights in checkpoint.powers.items():
+                save_file(_plain(weights), part / f"power-{width}.safetensors")
+                save_snapshot(self.averages, checkpoint.step, float(width), weights)
             state = {"step": checkpoint.step, "fingerprint": self.fingerprint, **checkpoint.state}
             (part / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
             for file in part.iterdir():
@@ -113,8 +127,10 @@ class Checkpoints:
         except (OSError, SafetensorError) as error:
             shutil.rmtree(part, ignore_errors=True)
             kept = self.steps()
+            free = shutil.disk_usage(self.folder).free
             raise MareyError(
-                f"The checkpoint of step {checkpoint.step} could not be written to {self.folder} ({error}); "
+                f"The checkpoint of step {checkpoint.step} could not be written to {self.folder} ({error}; it takes "
+                f"{checkpoint.bytes() / 2**20:.0f} MB, and {free / 2**20:.0f} MB are free); "
                 + (
                     f"that of step {kept[-1]} is kept, and the same command goes on from it."
                     if kept
@@ -140,6 +156,7 @@ class Checkpoints:
             load_file(folder / "average.safetensors"),
             load_file(folder / "optimizer.safetensors"),
             state,
+            {path.stem.removeprefix("power-"): load_file(path) for path in sorted(folder.glob("power-*.safetensors"))},
         )
 
 
@@ -161,13 +178,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dic
     return found
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: dict[str, torch.Tensor]) -> None:
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, names: list[str], tensors: dict[str, torch.Tensor], module: torch.nn.Module
+) -> None:
     """Put back what `optimizer_tensors` gave. Rates and other settings stay as the optimizer was made."""
     numbers = {name: number for number, name in enumerate(names)}
+    own = dict(module.named_parameters())
     state: dict[int, dict[str, torch.Tensor]] = {}
     for path, value in tensors.items():
         name, _, key = path.rpartition("/")
-        state.setdefault(numbers[name], {})[key] = value
+        state.setdefault(numbers[name], {})[key] = like(value, own[name]) if value.shape == own[name].shape else value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -24,7 +24,7 @@ from marey.network.autoencoder import Autoencoder, draw
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.unet import SpatioTemporalUNet
 from marey.train import batches
-from marey.train.batches import choose, draw_caption, noise, spread
+from marey.train.batches import choose, draw_caption, noise, noise_rows, spread
 from marey.train.loop import Batch
 from marey.train.pixels import stacked, to_unit
 from marey.train.windows import Window
@@ -155,19 +155,28 @@ class ImageTask:
 
     def __init__(self, data: Encoded, settings: recipe.Stage, network: ImageNetwork, seed: int) -> None:
         self.module = network
+        network.unet.checkpointing = settings.checkpointing
         self._data, self._settings, self._seed = data, settings, seed
+
+    def size(self, step: int) -> int:
+        """Pictures of a step."""
+        return self._settings.batch
 
     def batch(self, step: int) -> Batch:
         """A frame of each of the windows that the step draws; a photograph has but one."""
-        draws = _draws(self._settings, self._seed, self.name, step)
-        chosen = _chosen(self._data.training, self._settings, self._seed, self.name, step)
+        return self.rows(step, range(self.size(step)))
+
+    def rows(self, step: int, rows: Sequence[int]) -> Batch:
+        """Some rows of the step's batch."""
+        draws = _draws(self._settings, self._seed, self.name, step).of(rows)
+        chosen = _chosen(self._data.training, self._settings, self._seed, self.name, step, rows)
         frames = [min(int(u * len(w.pts)), len(w.pts) - 1) for u, w in zip(draws.uniform, chosen, strict=True)]
         key = (self._seed, self.name, step)
         # By clip, not by place in the batch: all windows of a clip say the same in one step.
         captions = [draw_caption(w.captions, *key, "caption", w.clip) for w in chosen]
         return {
-            **self._pictures(chosen, frames, captions, "posterior", *key),
-            "noise": noise(self._shape(chosen), *key, "noise"),
+            **self._pictures(chosen, frames, captions, rows, *key, "posterior"),
+            "noise": noise_rows(self._shape(chosen)[1:], rows, *key, "noise"),
             "sigma": draws.sigma,
             "keep_token": draws.keep_token,
         }
@@ -189,7 +198,12 @@ class ImageTask:
         return _judge(losses, self._data.judged, fixed, self._settings.batch)
 
     def _pictures(
-        self, windows: Sequence[Window], frames: Sequence[int], captions: Sequence[str], *key: int | str
+        self,
+        windows: Sequence[Window],
+        frames: Sequence[int],
+        captions: Sequence[str],
+        rows: Sequence[int] = (),
+        *key: int | str,
     ) -> Batch:
         """Latents (B, 1, C, h, w), scaled: drawn where there is a key, the mean where there is none; and captions."""
         pictures = []
@@ -197,7 +211,7 @@ class ImageTask:
             mean, logvar = (moment[frame : frame + 1] for moment in self._data.moments(window))
             pictures.append(torch.stack([mean, logvar]))
         mean, logvar = torch.stack(pictures, dim=1)
-        latents = draw(mean, logvar, noise(mean.shape, *key)) if key else mean
+        latents = draw(mean, logvar, noise_rows(mean.shape[1:], rows, *key)) if key else mean
         return {
             "latents": latents * self._data.scale,
             "tokens": self.module.text_embedder.tokenize(captions),
@@ -222,22 +236,33 @@ class VideoTask:
     ) -> None:
         """`windows`: those to train on, of `data.training`; None: all that are not photographs."""
         self.name, self.module = name, network
+        network.unet.checkpointing = settings.checkpointing
         self._data, self._settings, self._seed = data, settings, seed
         self._autoencoder = autoencoder
         self._windows = [w for w in (data.training if windows is None else windows) if not w.photo]
 
+    def size(self, step: int) -> int:
+        """Windows of a step."""
+        return self._settings.batch
+
     def batch(self, step: int) -> Batch:
         """Whole windows, and their first frames as conditions."""
-        draws = _draws(self._settings, self._seed, self.name, step)
-        chosen = _chosen(self._windows, self._settings, self._seed, self.name, step)
+        return self.rows(step, range(self.size(step)))
+
+    def rows(self, step: int, rows: Sequence[int]) -> Batch:
+        """Some rows of the step's batch."""
+        draws = _draws(self._settings, self._seed, self.name, step).of(rows)
+        chosen = _chosen(self._windows, self._settings, self._seed, self.name, step, rows)
         key = (self._seed, self.name, step)
         mean, logvar = self._moments(chosen)
         stills = self._data.stills(chosen)
         return {
-            "latents": draw(mean, logvar, noise(mean.shape, *key, "posterior")) * self._data.scale,
-            "noise": noise(mean.shape, *key, "noise"),
+            "latents": draw(mean, logvar, noise_rows(mean.shape[1:], rows, *key, "posterior")) * self._data.scale,
+            "noise": noise_rows(mean.shape[1:], rows, *key, "noise"),
             "sigma": draws.sigma,
-            **self._conditions(chosen, stills, draws.augmentation, noise(stills.shape, *key, "augmentation")),
+            **self._conditions(
+                chosen, stills, draws.augmentation, noise_rows(stills.shape[1:], rows, *key, "augmentation")
+            ),
             "keep_token": draws.keep_token,
             "keep_frame": draws.keep_frame,
         }
@@ -320,13 +345,17 @@ def _draws(settings: recipe.Stage, seed: int, stage: str, step: int) -> batches.
         p_mean=settings.p_mean,
         p_std=settings.p_std,
         drop=settings.drop_condition,
+        drop_both=settings.drop_both,
         augmentation_mean=settings.noise_aug_mean,
         augmentation_std=settings.noise_aug_std,
     )
 
 
-def _chosen(windows: Sequence[Window], settings: recipe.Stage, seed: int, stage: str, step: int) -> list[Window]:
-    return [windows[n] for n in choose(len(windows), settings.batch, seed, stage, step)]
+def _chosen(
+    windows: Sequence[Window], settings: recipe.Stage, seed: int, stage: str, step: int, rows: Sequence[int]
+) -> list[Window]:
+    chosen = choose(len(windows), settings.batch, seed, stage, step)
+    return [windows[chosen[row]] for row in rows]
 
 
 def _judge(

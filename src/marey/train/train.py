@@ -25,13 +25,14 @@ from marey.train.batches import seed_of
 from marey.train.card import card, counts
 from marey.train.loop import Pace, fit
 from marey.train.metrics import Metrics
+from marey.train.processes import main_process
 from marey.train.stages import Encoded, ImageNetwork, ImageTask, VideoNetwork, VideoTask, best
 from marey.train.windows import Window, encoded, fingerprint
 
 STAGES = ("image", "video", "finetune")
-VERSION = 2
+VERSION = 3
 """Changes whenever the same data and settings would give another model."""
-_INDIFFERENT = {"preset", "checkpoint_every", "evaluate_every"}  # to the weights
+_INDIFFERENT = {"preset", "checkpoint_every", "evaluate_every", "accumulate", "checkpointing"}  # to the weights
 
 
 def train(
@@ -79,7 +80,7 @@ def train(
     data = Encoded.of(library, fact["pixels"], fact["latents"], autoencoder.scaling_factor, windows)
     size = encode.windows.size // autoencoder.factor
     metrics = Metrics(Path(run_folder) / "metrics.jsonl")
-    if not metrics.lines(AUTOENCODER):
+    if main_process() and not metrics.lines(AUTOENCODER):
         metrics.put(AUTOENCODER, Metrics(library.path / fact["autoencoder"] / "metrics.jsonl").lines(AUTOENCODER))
     work = _Work(Path(run_folder), settings, encode, seed, where, progress, prints, size)
 
@@ -92,6 +93,8 @@ def train(
         if name in chosen:
             work.video(name, data, video, autoencoder)
 
+    if not main_process():
+        return folder
     parameters = counts(
         unet=video.unet,
         autoencoder=autoencoder,

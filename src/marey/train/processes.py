@@ -1,0 +1,100 @@
+"""One step over one process or many: who makes which rows of a batch, and tensors that lie in shards."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from marey.errors import MareyError
+from marey.generate.device import fast_bfloat16
+
+Batch = dict[str, Tensor]
+
+
+@runtime_checkable
+class Sliced(Protocol):
+    """A task that makes only those rows of a batch that it is asked for."""
+
+    def size(self, step: int) -> int:
+        """Rows of the global batch of step `step`."""
+        ...
+
+    def rows(self, step: int, rows: Sequence[int]) -> Batch:
+        """These rows of `batch(step)`."""
+        ...
+
+
+def main_process() -> bool:
+    """Whether this process writes: the only one, or the first of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def pieces(task: Any, step: int, rank: int, world: int, accumulate: int) -> list[tuple[Batch, float]]:
+    """This process's rows of a step, in `accumulate` pieces, and the share of the global batch that each is.
+
+    Row n of the global batch is that of piece n mod (world * accumulate), whichever process has it: which row is drawn
+    does not depend on how many processes there are.
+
+    Raises:
+        MareyError: there are fewer rows than pieces.
+    """
+    whole = None if isinstance(task, Sliced) else task.batch(step)
+    size = task.size(step) if whole is None else len(next(iter(whole.values())))
+    count = world * accumulate
+    if size < count:
+        raise MareyError(
+            f"The batch of {size} of training stage {task.name} cannot be shared by {world} processes in {accumulate} "
+            f"pieces each: a batch of {count} or more would do."
+        )
+    found = []
+    for piece in range(accumulate):
+        rows = range(rank + world * piece, size, count)
+        batch = task.rows(step, rows) if whole is None else {name: value[list(rows)] for name, value in whole.items()}
+        found.append((batch, len(rows) / size))
+    return found
+
+
+def accelerator_of(device: torch.device, precision: str, **how: Any) -> Any:
+    """accelerate's Accelerator for one stage; what `accelerate launch` or `torchrun` says of processes holds.
+
+    Raises:
+        MareyError: the precision is not to be had on this device.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState
+
+    if precision == "auto":
+        precision = "bf16" if fast_bfloat16(device) else "no"
+    if precision == "fp16" and device.type == "cpu":
+        raise MareyError('precision "fp16" is not to be had on the CPU: "bf16" or "no" would do.')
+    # Accelerate holds one precision a process, but each stage has its own; a group of processes outlives them.
+    many = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if device.type == "cuda" and device.index is not None and not many and "LOCAL_RANK" not in os.environ:
+        torch.cuda.set_device(device)
+    AcceleratorState._reset_state(reset_partial_state=not many)
+    # A batch of nothing but pictures leads past everything temporal.
+    handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision, kwargs_handlers=handlers, **how)
+
+
+def whole(value: Tensor) -> Tensor:
+    """A tensor of which this process may have a shard (FSDP2). Every process has to ask."""
+    gather = getattr(value, "full_tensor", None)
+    return value if gather is None else gather()
+
+
+def like(value: Tensor, own: Tensor) -> Tensor:
+    """A whole tensor, sharded as `own` is."""
+    if not hasattr(own, "full_tensor"):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(value.to(own.device), own.device_mesh, own.placements)
+
+
+def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Put whole tensors into a module that may be sharded; what they do not name stays."""
+    own = module.state_dict()
+    module.load_state_dict({name: like(value, own[name]) for name, value in weights.items()}, strict=False)
