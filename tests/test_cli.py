@@ -18,6 +18,7 @@ VERBS = [
     "presets",
     "generate",
     "animate",
+    "imagine",
     "evaluate",
     "report",
     "run",

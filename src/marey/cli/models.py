@@ -1,7 +1,7 @@
 """Verbs that train a model and use it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,13 @@ from marey.cli.app import (
     settings_of,
 )
 from marey.errors import MareyError
+
+if TYPE_CHECKING:
+    from marey.generate import Video
+
+ModelName = Annotated[
+    str, typer.Option(help="A model's folder, a single file, a hub id, or marey-tiny, which comes with Marey.")
+]
 
 
 @app.command()
@@ -132,7 +139,7 @@ def generate(
 @app.command()
 def animate(
     picture: Annotated[Path, typer.Argument(help="The still.")],
-    model: Annotated[str, typer.Option(help="A model's folder, a single file, or a hub id.")] = "library/models/tiny",
+    model: ModelName = "library/models/tiny",
     out: Annotated[Path | None, typer.Option(help="The video; beside the picture otherwise.")] = None,
     frames: Annotated[int | None, typer.Option(help="How many; as trained otherwise.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second; as trained otherwise.")] = None,
@@ -166,13 +173,40 @@ def animate(
             schedule=schedule,
             progress=progress,
         )
-    video.save(out)
-    count, height, width, _ = video.frames.shape
-    say(
-        {"video": str(out), "frames": count, "fps": float(video.fps), "width": width, "height": height},
-        as_json,
-        f"{out}: {count} frames of {width}x{height} at {float(video.fps):g} a second",
-    )
+    _written(video, out, as_json)
+
+
+@app.command()
+def imagine(
+    text: Annotated[str, typer.Argument(help="What happens, such as: Jules jumps over a snail and collects a coin")],
+    picture: Annotated[Path | None, typer.Option(help="A still that it begins with.")] = None,
+    model: ModelName = "marey-tiny",
+    out: Annotated[Path, typer.Option(help="The video.")] = Path("imagined.mp4"),
+    frames: Annotated[int | None, typer.Option(help="How many; as trained otherwise.")] = None,
+    motion: Annotated[int | None, typer.Option(help="Motion bucket, 0 to 255: how much moves.")] = None,
+    seed: int = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own otherwise.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How strictly the text is followed.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
+) -> None:
+    """A text to a video, by a model that was trained with texts."""
+    from marey.generate import Model
+
+    opened = Model.open(model, device=device, dtype=dtype)
+    with progress_shown() as progress:
+        video = opened.imagine(
+            text,
+            picture,
+            frames=frames,
+            motion=motion,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            progress=progress,
+        )
+    _written(video, out, as_json)
 
 
 @app.command()
@@ -186,6 +220,16 @@ def convert(
 
     written = work(model, out)
     say({"model": str(written)}, as_json, f"{written} is written")
+
+
+def _written(video: "Video", out: Path, as_json: bool) -> None:
+    video.save(out)
+    count, height, width, _ = video.frames.shape
+    say(
+        {"video": str(out), "frames": count, "fps": float(video.fps), "width": width, "height": height},
+        as_json,
+        f"{out}: {count} frames of {width}x{height} at {float(video.fps):g} a second",
+    )
 
 
 def _number(word: str, option: str) -> float:

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from marey.errors import MareyError
 from marey.generate.device import pick, pick_dtype
+from marey.generate.imagine import imagine
 from marey.generate.plan import Guidance, Plan, each, fps_for, motion_for, plan_for
 from marey.generate.sampling import sample
 from marey.generate.still import still_pixels
+from marey.generate.tiny import place_of
 from marey.media import write_video
 from marey.network.folder import ModelInfo, Parts
 from marey.network.lora import remove_adapters
@@ -55,23 +57,25 @@ class Model:
         self.dtype = dtype
         parts.unet.to(device, dtype).eval().requires_grad_(False)
         parts.image_embedder.to(device, dtype).eval().requires_grad_(False)
+        if parts.text_embedder is not None:
+            parts.text_embedder.to(device, dtype).eval().requires_grad_(False)
         parts.autoencoder.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
         parts.autoencoder.eval().requires_grad_(False)
 
     @classmethod
     def open(
         cls,
-        model: str | Path,
+        model: str | Path | None = None,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
         *,
         unet: str | Path | None = None,
     ) -> Self:
-        """Open a model that `marey train` made, or any Stable Video Diffusion: as diffusers' folder, as one file of
-        sgm's layout, or from the hub.
+        """Open the model that comes with Marey, one that `marey train` made, or any Stable Video Diffusion: as
+        diffusers' folder, as one file of sgm's layout, or from the hub.
 
         Args:
-            model: a folder, a .safetensors file, a hub id, or svd, svd-xt or svd-xt-1.1.
+            model: a folder, a .safetensors file, a hub id, or marey-tiny (what None means), svd, svd-xt or svd-xt-1.1.
             unet: a .safetensors file with other weights of the same UNet, in diffusers' names, such as
                 AnimateLCM-SVD-xt.safetensors (with solver="lcm" and 4 to 8 steps).
             device: auto, cpu, cuda, cuda:N or mps.
@@ -82,7 +86,7 @@ class Model:
         """
         where = pick(device)
         keep_freed_memory()
-        parts = parts_of(model, unet=unet)
+        parts = parts_of(place_of(model), unet=unet)
         return cls(parts, where, pick_dtype(dtype, where, parts.saved_dtype))
 
     def adapt(self, path: str | Path, strength: float = 1.0) -> Self:
@@ -182,6 +186,48 @@ class Model:
             return latents
         return Video(self._decode(latents)[0], rate)
 
+    def imagine(
+        self,
+        text: str,
+        image: Any = None,
+        *,
+        frames: int | None = None,
+        fps: float | None = None,
+        motion: float | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: Guidance | None = None,
+        noise_aug: float | None = None,
+        solver: str | None = None,
+        schedule: str = "karras",
+        progress: Progress = silent,
+    ) -> Video:
+        """A text to a video in which it happens, from nothing or beginning with a still. Only models that were trained
+        with texts, such as marey-tiny, can.
+
+        Args:
+            text: what happens, in the words that the model knows; its card says which.
+            image: a still, as of `animate`; None: the model thinks of one.
+            frames, fps, motion, seed, steps, guidance, noise_aug, solver, schedule, progress: as of `animate`.
+
+        Raises:
+            MareyError: a model that takes no text, an empty text, or a still or number that will not do.
+        """
+        plan = plan_for(
+            self.info,
+            self.parts.autoencoder.factor,
+            frames=frames,
+            steps=steps,
+            guidance=guidance,
+            noise_aug=noise_aug,
+            solver=solver,
+            schedule=schedule,
+        )
+        stills = None if image is None else still_pixels(image, plan.height, plan.width)[None]
+        rates, motions = [fps_for(self.info, fps)], [motion_for(self.info, motion)]
+        videos = imagine(self, [text], stills, plan, rates, motions, [seed], progress=progress)
+        return Video(videos[0], rates[0])
+
     def continue_stills(
         self,
         stills: np.ndarray,
@@ -273,18 +319,20 @@ class Model:
     def _sample(
         self,
         plan: Plan,
-        stills: np.ndarray,
+        stills: np.ndarray | None,
         fps: Sequence[float],
         motion: Sequence[float],
         seeds: Sequence[int],
         noise: Tensor | None,
         done: Callable[[int], None],
+        texts: Sequence[str] | None = None,
     ) -> Tensor:
-        """Stills uint8 (N, H, W, 3) to scaled latents (N, T, C, h, w)."""
+        """Stills uint8 (N, H, W, 3), or texts alone, to scaled latents (N, T, C, h, w)."""
         return sample(
             self.parts,
             plan,
-            _to_unit(stills),
+            None if stills is None else _to_unit(stills),
+            texts=texts,
             device=self.device,
             dtype=self.dtype,
             fps=fps,

@@ -9,6 +9,7 @@ from marey.diffusion import guidance as guiding
 from marey.diffusion.noise import normal, seeded
 from marey.diffusion.precondition import denoise
 from marey.errors import MareyError
+from marey.generate.imagine import context_of
 from marey.generate.plan import Plan
 from marey.network.folder import Parts
 
@@ -17,7 +18,7 @@ from marey.network.folder import Parts
 def sample(
     parts: Parts,
     plan: Plan,
-    stills: Tensor,
+    stills: Tensor | None,
     *,
     device: torch.device,
     dtype: torch.dtype,
@@ -25,16 +26,18 @@ def sample(
     motion: Sequence[float],
     seeds: Sequence[int],
     noise: Tensor | None,
+    texts: Sequence[str] | None = None,
     done: Callable[[int], None],
 ) -> Tensor:
     """Latents of the videos that begin with `stills` (svd.md §1.3 and §1.7).
 
     Args:
         parts: the networks, on `device`.
-        stills: (N, 3, H, W) in [-1, 1].
+        stills: (N, 3, H, W) in [-1, 1]; None: there are none, and the texts say it all.
         dtype: of the UNet and the embedder.
         fps, motion, seeds: of each still.
         noise: (N, T, C, h, w) unit normal, instead of the seeds'.
+        texts: N of them, for a model that takes texts.
         done: told of each step, from 1.
 
     Returns:
@@ -47,7 +50,7 @@ def sample(
     generators = [seeded(seed) for seed in seeds]
     # Drawn before the latents' noise, as in diffusers' pipeline, so that one generator gives the same video there
     # and here.
-    augmentation = normal(generators, stills.shape[1:])
+    augmentation = normal(generators, (3, plan.height, plan.width))
     shape = (
         plan.frames,
         autoencoder.latent_channels,
@@ -56,18 +59,23 @@ def sample(
     )
     if noise is None:
         noise = normal(generators, shape)
-    elif noise.shape != (len(stills), *shape):
-        raise MareyError(f"The noise is {tuple(noise.shape)}: {(len(stills), *shape)} would do.")
+    elif noise.shape != (len(seeds), *shape):
+        raise MareyError(f"The noise is {tuple(noise.shape)}: {(len(seeds), *shape)} would do.")
 
     # The token is of the clean still, the frame is noised in pixels; its latents are not scaled.
-    token = parts.image_embedder(stills.to(device, autoencoder.vae.dtype))  # (N, 1, D)
-    noised = (stills + plan.noise_aug * augmentation).to(device, autoencoder.vae.dtype)
-    frame, _ = autoencoder.encode(noised[:, None])  # (N, 1, C, h, w)
+    if stills is None:
+        token = torch.zeros(len(seeds), 1, parts.unet.config.context, device=device, dtype=dtype)
+        frame = torch.zeros(len(seeds), 1, *shape[1:], device=device, dtype=dtype)
+    else:
+        token = parts.image_embedder(stills.to(device, autoencoder.vae.dtype))  # (N, 1, D)
+        noised = (stills + plan.noise_aug * augmentation).to(device, autoencoder.vae.dtype)
+        frame, _ = autoencoder.encode(noised[:, None])  # (N, 1, C, h, w)
+    token = context_of(parts, token, texts or [""] * len(seeds))
     frame = frame.to(dtype).expand(-1, plan.frames, -1, -1, -1)
     added = torch.tensor(
         [[rate - 1.0, bucket, plan.noise_aug] for rate, bucket in zip(fps, motion, strict=True)], device=device
     )
-    if plan.guided:  # unconditional first: no token, no frame, the same numbers
+    if plan.guided:  # unconditional first: no text, no token, no frame, the same numbers
         token = torch.cat([torch.zeros_like(token), token])
         frame = torch.cat([torch.zeros_like(frame), frame])
         added = torch.cat([added, added])

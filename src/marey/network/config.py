@@ -74,6 +74,7 @@ class UNetConfig:
         channels: Sequence[int],
         *,
         layers: int = 1,
+        attends: Sequence[bool] | None = None,
         head_width: int = 32,
         context: int = 64,
         embed: int = 32,
@@ -81,7 +82,8 @@ class UNetConfig:
         frames: int = 8,
         sample_size: int = 16,
     ) -> Self:
-        """The usual shape: all levels but the last attend, and every head has the same width.
+        """The usual shape: all levels but the last attend unless `attends` says which, and every head has the same
+        width.
 
         Raises:
             MareyError: head_width does not divide every width.
@@ -92,7 +94,7 @@ class UNetConfig:
         return cls(
             channels=tuple(channels),
             heads=tuple(width // head_width for width in channels),
-            attends=tuple(level < len(channels) - 1 for level in range(len(channels))),
+            attends=tuple(attends or (level < len(channels) - 1 for level in range(len(channels)))),
             layers=layers,
             context=context,
             embed=embed,

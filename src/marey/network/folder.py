@@ -60,6 +60,8 @@ class ModelInfo:
     sigma_max: float = 700.0
     noise_aug: float = 0.02
     solver: str = "euler"
+    text: bool = False
+    """Whether the video UNet takes a text: its context is then the text's tokens, and the still's after them."""
 
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, **asdict(self)}
@@ -79,9 +81,11 @@ class ModelInfo:
                 raise MareyError(f"{where} has {key!r}, which is none of {', '.join(defaults)}.")
             like = defaults[key]
             numbers = isinstance(value, list) and len(value) == 2 and all(isinstance(n, (int, float)) for n in value)
-            whole = isinstance(like, int) and isinstance(value, int) and value > 0
+            truth = isinstance(like, bool)
+            whole = isinstance(like, int) and not truth and isinstance(value, int) and value > 0
             if not (
-                (isinstance(like, tuple) and numbers)
+                (truth and isinstance(value, bool))
+                or (isinstance(like, tuple) and numbers)
                 or (isinstance(like, str) and isinstance(value, str))
                 or whole
                 or (isinstance(like, float) and isinstance(value, (int, float)))
@@ -123,6 +127,7 @@ def save_model(
     sigma_max: float = 80.0,
     noise_aug: float = 0.02,
     solver: str = "euler",
+    text: bool = False,
     text_embedder: TextEmbedder | None = None,
     unet_image: SpatioTemporalUNet | None = None,
 ) -> Path:
@@ -137,6 +142,7 @@ def save_model(
         size: height and width of these in pixels; one number for a square.
         fps: their rate.
         motion, steps, guidance, sigma_min, sigma_max, noise_aug, solver: how to sample unless told otherwise.
+        text: whether the video UNet takes a text, by `text_embedder`.
         text_embedder, unet_image: of the image stage.
 
     Returns:
@@ -159,6 +165,7 @@ def save_model(
         sigma_max=sigma_max,
         noise_aug=noise_aug,
         solver=solver,
+        text=text,
     )
     parts = Parts(unet, autoencoder, image_embedder, info, text_embedder, unet_image)
     _check_fit(parts)
@@ -312,6 +319,10 @@ def _check_fit(parts: Parts) -> None:
         raise MareyError(
             f"The image embedder's tokens are {parts.image_embedder.width} wide; the UNet's context is {unet.context}."
         )
+    text = parts.text_embedder
+    if parts.info.text and (text is None or text.width != unet.context):
+        found = "is none" if text is None else f"gives tokens that are {text.width} wide"
+        raise MareyError(f"The model takes texts, but its text embedder {found}; the UNet's context is {unet.context}.")
     image = parts.unet_image
     if image is not None and (image.config.in_channels != latents or image.config.out_channels != latents):
         raise MareyError(f"The image UNet takes {image.config.in_channels} channels; the latents have {latents}.")

@@ -66,7 +66,9 @@ class Network(Section):
     """The spatio-temporal UNet and its embedders."""
 
     channels: tuple[int, ...] = (64, 128, 128)
-    """One a level, each a multiple of 32. All levels but the last attend."""
+    """One a level, each a multiple of 32."""
+    attends: tuple[bool, ...] | None = None
+    """Which levels have transformers; the middle always has one. None: all levels but the last."""
     layers: int = Field(1, ge=1)
     head_width: int = Field(32, ge=8)
     context: int = Field(64, ge=8)

@@ -137,6 +137,7 @@ class _Work:
         return UNetConfig.plain(
             network.channels,
             layers=network.layers,
+            attends=network.attends,
             head_width=network.head_width,
             context=network.context,
             embed=network.embed,

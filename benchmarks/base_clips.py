@@ -1,0 +1,171 @@
+"""Clips for the base model: 14 frames of the world of Jules in which one event is well in view, none of them too often.
+
+The plays are the game's own; what is chosen is where a clip begins. A clip is asked for by one event and told by all
+that happens in it. Levels are never shared between what is trained on and what is held out: their plays have other
+numbers.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from marey.evaluate.known import RATE, SIZE, events_of
+from marey.progress import Progress, silent
+from marey.worlds.game import clip
+from marey.worlds.game.engine import State
+from marey.worlds.game.hero import FPS
+from marey.worlds.game.level import Level
+from marey.worlds.game.picture import Painter
+from marey.worlds.game.story import Deed, deeds, paraphrase, tell
+
+FRAMES, STEP = 14, FPS // RATE
+SPAN = FRAMES * STEP
+SEED, HELDOUT = 7077, 1_000_000
+"""Of the plays, and the number of the first one that is held out."""
+_PLAY = 384
+_EARLY, _LATE = 5, 19
+"""Frames of a clip within which what is sudden has to happen, so that it is seen to come and to go."""
+_MOST_DEEDS = 3
+_VERSION = 1
+
+SHARES = {
+    "walk right": 8, "walk left": 7, "run right": 8, "jump right": 11, "jump left": 8, "jump up": 8, "climb up": 8,
+    "duck": 6, "stand": 3, "coin": 11, "stomp": 11, "gem": 4, "killed": 7,
+}  # fmt: skip
+"""Of the clips, in percent: the event that each is asked for."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Clips of one length at `RATE` frames a second."""
+
+    videos: np.ndarray
+    """uint8 (N, FRAMES, SIZE, SIZE, 3)."""
+    asked: list[str]
+    """The event that a clip was chosen for; of `SHARES`."""
+    texts: list[list[str]]
+    """The plain sentence first, then others."""
+    happened: list[list[str]]
+    plays: list[int]
+
+
+@dataclass(frozen=True)
+class _Window:
+    play: int
+    start: int
+    event: str
+
+
+def chosen(count: int, first: int, plays: int, progress: Progress = silent) -> Chosen:
+    """About `count` clips from `plays` plays of the numbers from `first` on; fewer of an event that is too rare."""
+    found: dict[str, list[_Window]] = defaultdict(list)
+    keys: dict[int, str] = {}
+    for number in range(first, first + plays):
+        one = clip(SEED, number, _PLAY)
+        keys[number] = one.keys
+        for window in _windows(one.states, one.level, number):
+            found[window.event].append(window)
+        progress("playing", number - first + 1, plays)
+    rng = np.random.default_rng([SEED, first, count])
+    taken: list[_Window] = []
+    for event, share in SHARES.items():
+        most = round(count * share / 100)
+        order = rng.permutation(len(found[event]))
+        taken += [found[event][n] for n in order[:most]]
+    taken.sort(key=lambda window: (window.play, window.start))
+    out = np.empty((len(taken), FRAMES, SIZE, SIZE, 3), np.uint8)
+    texts, happened = [], []
+    last, one, painter = -1, None, None
+    for n, window in enumerate(taken):
+        if window.play != last:
+            one = clip(SEED, window.play, _PLAY, keys=keys[window.play])
+            painter, last = Painter(one.level, SIZE), window.play
+        assert one is not None
+        assert painter is not None
+        states = one.states[window.start : window.start + SPAN]
+        out[n] = [painter.paint(state).rgb for state in states[::STEP]]
+        done = deeds(states, one.level)
+        words = np.random.default_rng([SEED, window.play, window.start])
+        texts.append([tell(done), *(paraphrase(done, words) for _ in range(3))])
+        happened.append(sorted(events_of([vars(deed) for deed in done])))
+        progress("drawing", n + 1, len(taken))
+    return Chosen(out, [w.event for w in taken], texts, happened, [w.play for w in taken])
+
+
+def save(some: Chosen, folder: Path) -> None:
+    """videos.npy and clips.json."""
+    import json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "videos.npy", some.videos)
+    table = {"asked": some.asked, "texts": some.texts, "happened": some.happened, "plays": some.plays}
+    (folder / "clips.json").write_text(json.dumps(table))
+
+
+def load(folder: Path) -> Chosen:
+    """What `save` wrote."""
+    import json
+
+    table = json.loads((folder / "clips.json").read_text())
+    return Chosen(np.load(folder / "videos.npy", mmap_mode="r"), **table)
+
+
+def _windows(states: Sequence[State], level: Level, number: int) -> Iterator[_Window]:
+    """Windows of a play that show an event well, far enough from each other."""
+    last: dict[str, int] = {}
+    for start in range(0, len(states) - SPAN + 1, 3):
+        some = states[start : start + SPAN]
+        done = deeds(some, level)
+        if not 1 <= len(done) <= _MOST_DEEDS or (some[0].pose == "hit"):
+            continue
+        for event in _shown(some, done):
+            if start - last.get(event, -99) >= SPAN // 2:
+                last[event] = start
+                yield _Window(number, start, event)
+
+
+def _shown(states: Sequence[State], done: Sequence[Deed]) -> list[str]:
+    """The events that are well in view."""
+    sudden = {event.kind for n, state in enumerate(states) if _EARLY <= n <= _LATE for event in state.events}
+    verbs = {deed.verb for deed in done}
+    found = [name for name in ("coin", "stomp", "gem", "killed") if name in sudden]
+    for deed in done:
+        if deed.verb == "jump" and deed.count == 1 and "killed" not in verbs and _leaps(states):
+            found.append(f"jump {({1: 'right', -1: 'left', 0: 'up'})[deed.side]}")
+    if len(done) == 1:
+        (deed,) = done
+        if deed.verb in ("walk", "run"):
+            found.append(f"{deed.verb} {'right' if deed.side > 0 else 'left'}")
+        elif deed.verb == "stand":
+            found.append("stand")
+    if len(done) <= 2:
+        for deed in done:
+            if deed.verb == "climb" and deed.side < 0 and sum(s.pose == "climb" for s in states) > SPAN // 2:
+                found.append("climb up")
+            elif deed.verb == "duck" and sum(s.pose == "duck" for s in states) > SPAN // 2:
+                found.append("duck")
+    return [name for name in found if name in SHARES]
+
+
+def _leaps(states: Sequence[State]) -> bool:
+    """Whether a jump begins early and its top is seen."""
+    begins = next((n for n, s in enumerate(states) if any(e.kind == "jump" for e in s.events)), None)
+    if begins is None or begins > 12:
+        return False
+    air = [s for s in states[begins:] if s.pose == "jump"]
+    return len(air) >= 10 and min(s.y for s in air) < states[begins].y - 0.8
+
+
+if __name__ == "__main__":
+    import sys
+    import time
+    from collections import Counter
+
+    folder, count, plays, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    begun = time.process_time()
+    some = chosen(count, first, plays)
+    save(some, folder)
+    print(len(some.asked), Counter(some.asked).most_common(), f"{time.process_time() - begun:.0f} s")
