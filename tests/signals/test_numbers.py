@@ -7,7 +7,6 @@ import pytest
 from marey.signals.hashes import hamming, perceptual_hash
 from marey.signals.light import brightness, sharpness
 from marey.signals.signature import distances, histograms
-from marey.signals.text import TextDetector, union_area
 
 RNG = np.random.default_rng(3)
 
@@ -66,34 +65,3 @@ def test_histograms_sum_to_one_a_plane() -> None:
     chroma = RNG.integers(0, 256, (5, 18, 32, 2)).astype(np.uint8)
     parts = histograms(luma, chroma).reshape(5, 3, 16)
     np.testing.assert_allclose(parts.sum(axis=2), 1, rtol=1e-5)
-
-
-def test_overlapping_boxes_count_once() -> None:
-    box = np.array([[10, 10], [59, 10], [59, 29], [10, 29]], np.float32)
-    assert union_area(np.stack([box]), 100, 100) == pytest.approx(0.1, abs=0.005)
-    assert union_area(np.stack([box, box]), 100, 100) == union_area(np.stack([box]), 100, 100)
-    assert union_area(np.stack([box, box + np.float32([0, 40])]), 100, 100) == pytest.approx(0.2, abs=0.01)
-    assert union_area(np.zeros((0, 4, 2)), 100, 100) == 0
-
-
-def test_text_is_found_where_it_is_painted_and_nowhere_else() -> None:
-    detector = TextDetector()
-    plain = np.full((270, 480, 3), 90, np.uint8)
-    assert detector.area(plain) == 0
-    words = plain.copy()
-    cv2.putText(words, "MOVING PICTURES 1882", (30, 150), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (255, 255, 255), 3)
-    ink = np.argwhere((words != plain).any(axis=2))
-    true = float(np.prod(ink.max(axis=0) - ink.min(axis=0) + 1)) / (270 * 480)
-    assert 0.6 * true < detector.area(words) < 2.2 * true
-    foliage = cv2.GaussianBlur(RNG.integers(0, 255, (270, 480, 3)).astype(np.uint8), (0, 0), 2)
-    assert detector.area(foliage) < 0.02
-
-
-def test_a_box_around_the_whole_picture_is_no_text() -> None:
-    """What the detector says of a smooth picture without any: one box around everything."""
-    tones = np.random.default_rng(3).integers(40, 200, (5, 8, 3))
-    plain = cv2.resize(tones.astype(np.uint8), (480, 270), interpolation=cv2.INTER_CUBIC)
-    detector = TextDetector()
-    found = detector._engine(plain, use_det=True, use_cls=False, use_rec=False)
-    assert found.boxes is not None, "the detector has become better: the filter is no longer needed"
-    assert detector.area(plain) == 0

@@ -77,6 +77,10 @@ class Models(Section):
     preference_head: str | None = Field(None, pattern=r"\.safetensors$")
     """A head on the embeddings that `marey study learn` fitted to people's votes: it gives the signal `preference`."""
 
+    text: Literal["marey", "rapidocr"] = "marey"
+    """What the signal text_area counts as text: lines of text, or every box that RapidOCR's defaults give, as pipelines
+    around it do; its defaults take twice as long and put a box around many a picture without any text."""
+
     @model_validator(mode="after")
     def _head_needs_clip(self) -> "Models":
         if self.looks_head is not None and self.clip is None:

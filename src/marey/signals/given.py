@@ -29,6 +29,8 @@ class Given:
     preference: str = ""
     """The file of a head that was fitted to people's votes."""
     preference_sha256: str = ""
+    text: str = "marey"
+    """What counts as text: a name of `text.SETTINGS`."""
 
 
 def resolve(models: Models) -> Given:
@@ -42,7 +44,7 @@ def resolve(models: Models) -> Given:
     head, head_sha256 = _file("looks_head", models.looks_head, models.looks_head_sha256)
     raft, raft_sha256 = _file("raft", models.raft, models.raft_sha256)
     preference, preference_sha256 = _file("preference_head", models.preference_head, None)
-    return Given(clip, name, head, head_sha256, raft, raft_sha256, preference, preference_sha256)
+    return Given(clip, name, head, head_sha256, raft, raft_sha256, preference, preference_sha256, models.text)
 
 
 def _clip(said: str) -> tuple[str, str]:
