@@ -16,8 +16,11 @@ from marey.errors import MareyError
 from marey.network.config import GROUPS
 from marey.network.decoder import TemporalDecoder
 from marey.network.encoder import Encoder
+from marey.network.tiles import decode_blended
 
 CLASS_NAME = "AutoencoderKLTemporalDecoder"
+LEAST_TILE = 4
+"""Latents along a side: fewer are all border."""
 _LEVEL = "DownEncoderBlock2D"
 
 
@@ -223,30 +226,45 @@ class Autoencoder(nn.Module):
         size = pixels.shape[:2]
         return mean.unflatten(0, size), logvar.clamp(-30.0, 20.0).unflatten(0, size)
 
-    def decode(self, latents: Tensor, *, chunk: int | None = None) -> Tensor:
+    def decode(
+        self, latents: Tensor, *, chunk: int | None = None, overlap: int | None = None, tile: int | None = None
+    ) -> Tensor:
         """Pixels (B, T, 3, H, W), about in [-1, 1] (not clamped), of latents (B, T, C, h, w) not multiplied by
         `scaling_factor`.
 
         Args:
             latents: the autoencoder's own.
-            chunk: decode at most this many frames of a clip at a time. None: all of them, which is exact.
+            chunk: decode at most this many frames of a clip at a time, blended where chunks overlap. None: all of them,
+                which is exact.
+            overlap: frames that chunks share at least. None: a quarter of a chunk, and three if that is no more than
+                half of it; 0: hard borders.
+            tile: decode at most this many latents in height and in width at a time, overlapping by a quarter, blended.
+                None: all.
 
         Raises:
-            MareyError: latents of another shape, or a chunk under 1.
+            MareyError: latents of another shape, or a chunk, overlap or tile that will not do.
         """
         if latents.ndim != 5 or latents.shape[2] != self.latent_channels:
             raise MareyError(
                 f"The autoencoder's latents are {tuple(latents.shape)}: (clips, frames, {self.latent_channels}, "
                 f"height, width) would do."
             )
+        frames, high, wide = latents.shape[1], *latents.shape[3:]
         if chunk is not None and chunk < 1:
             raise MareyError(f"The decoder's chunk is {chunk}: 1 or more frames would do.")
-        pieces = []
-        for piece in latents.split(chunk or latents.shape[1], dim=1):
-            batch, frames = piece.shape[:2]
-            decoded = self.vae.decoder(piece.flatten(0, 1), num_frames=frames)
-            pieces.append(decoded.unflatten(0, (batch, frames)))
-        return torch.cat(pieces, dim=1)
+        if tile is not None and tile < LEAST_TILE:
+            raise MareyError(f"The decoder's tile is {tile}: {LEAST_TILE} or more latents would do.")
+        chunk = frames if chunk is None else min(chunk, frames)
+        tiles = [side if tile is None else min(tile, side) for side in (high, wide)]
+        if overlap is None:
+            overlap = min(max(-(-chunk // 4), 3), chunk // 2)
+        return decode_blended(
+            self._decode, latents, self.factor, (chunk, *tiles), (overlap, tiles[0] // 4, tiles[1] // 4)
+        )
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        decoded = self.vae.decoder(latents.flatten(0, 1), num_frames=latents.shape[1])
+        return decoded.unflatten(0, latents.shape[:2])
 
     def forward(self, pixels: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruction, mean and log-variance: what a training step needs, in one call.
