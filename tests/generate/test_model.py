@@ -1,6 +1,7 @@
 """An open model against diffusers' own pipeline on the same folder."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from PIL import Image
 import marey
 from marey.errors import MareyError
 from marey.generate import Model, Video
+from marey.generate.offload import Saving
+from marey.generate.plan import plan_for
+from marey.generate.preview import frames_of, linear_of
 from marey.media import probe
 from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
@@ -242,6 +246,72 @@ def test_progress_is_told_of_every_step(model):
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_a_preview_is_shown_after_every_step_and_comes_true(model):
+    shown = []
+    video = model.animate(
+        stills()[0], steps=3, preview=lambda step, of, frames: shown.append((step, of, frames.copy()))
+    )
+    assert [(step, of) for step, of, _ in shown] == [(1, 3), (2, 3), (3, 3)]
+    assert {frames.shape for _, _, frames in shown} == {(4, 8, 12, 3)}
+    latents = model.animate(stills()[0], steps=3, output="latents")
+    assert np.array_equal(shown[-1][2], frames_of(linear_of(model.parts.autoencoder), latents[0]))
+    assert not np.array_equal(shown[0][2], shown[-1][2])
+    assert np.array_equal(video.frames, model.animate(stills()[0], steps=3).frames)  # looking changes nothing
+
+
+def test_previews_by_taesdv_need_latents_like_its_own(model, tmp_path):
+    from safetensors.torch import save_file
+
+    from marey.network.taesdv import TinyDecoder
+
+    save_file(TinyDecoder(8).state_dict(), tmp_path / "taesdv.safetensors")
+    with pytest.raises(MareyError, match="latents of 4 channels and 8 pixels a side; this model's have 4 and 4"):
+        model.preview_by(tmp_path)
+    deep = copy.copy(model)
+    deep.parts = replace(model.parts, autoencoder=Autoencoder.build((32, 32, 32, 32), seed=0).eval())
+    shown = []
+    deep.preview_by(tmp_path).animate(
+        stills()[0], steps=1, output="latents", preview=lambda step, of, frames: shown.append(frames)
+    )
+    assert shown[0].shape == (4, 32, 48, 3)
+
+
+def test_guidance_in_two_calls_is_the_same(model, monkeypatch):
+    how = {"seed": 4, "steps": 2, "output": "latents", "guidance": (1.0, 2.0)}
+    expected = model.animate(stills()[0], **how)
+    batches = []
+    forward = type(model.parts.unet).forward
+
+    def counting(self, sample, *rest):
+        batches.append(len(sample))
+        return forward(self, sample, *rest)
+
+    monkeypatch.setattr(type(model.parts.unet), "forward", counting)
+    monkeypatch.setattr(model, "_saving", lambda plan, chunk=None: Saving(sequential=True))
+    found = model.animate(stills()[0], **how)
+    assert batches == [1] * 4
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_of_little_memory_makes_nearly_the_same_video(folder, model):
+    lean = Model.open(folder, device="cpu", dtype="float32", vram=0.72)
+    saving = lean._saving(plan_for(lean.info, 4, frames=12, size=(96, 128)))
+    assert saving.chunk is not None or saving.sequential
+    how = {"frames": 12, "size": (96, 128), "seed": 1, "steps": 2}
+    theirs, ours = (one.animate(stills(1, 96, 128)[0], **how).frames.astype(int) for one in (model, lean))
+    assert 0 < np.abs(theirs - ours).mean() < 8
+    with pytest.raises(MareyError, match="GiB do not hold"):
+        Model.open(folder, device="cpu", vram=0.6).animate(stills()[0])
+
+
+def test_a_clip_decoded_in_chunks_is_nearly_the_clip(model):
+    how = {"frames": 9, "seed": 1, "steps": 2}
+    whole = model.animate(stills()[0], **how).frames.astype(int)
+    chunks = model.animate(stills()[0], decode_chunk=4, **how).frames.astype(int)
+    assert 0 < np.abs(chunks - whole).mean() < 10
+    assert np.array_equal(model.animate(stills()[0], decode_chunk=9, **how).frames, whole)
+
+
 def test_the_package_offers_the_model():
     assert marey.Model is Model
     with pytest.raises(AttributeError, match="Modle"):
@@ -261,6 +331,8 @@ def test_the_package_offers_the_model():
         ({"guidance": float("nan")}, "guidance of nan"),
         ({"noise": torch.zeros(1, 4, 4, 8, 8)}, r"noise is \(1, 4, 4, 8, 8\): \(1, 4, 4, 8, 12\)"),
         ({"output": "gif"}, "'video' or 'latents'"),
+        ({"fit": "stretch"}, "no fit 'stretch'"),
+        ({"decode_chunk": 0}, "decode_chunk is 0"),
     ],
 )
 def test_what_will_not_do_is_named(model, how, said):

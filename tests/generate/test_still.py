@@ -31,6 +31,23 @@ def test_a_disc_stays_a_disc_in_the_middle(shape, size):
     assert (columns.min() + columns.max()) / 2 == pytest.approx((size[1] - 1) / 2, abs=1)
 
 
+@pytest.mark.parametrize("shape", [(300, 500), (500, 300)])
+def test_padding_shows_all_of_it_on_black_and_squashing_fills(shape):
+    white = np.full((*shape, 3), 255, np.uint8)
+    pixels = still_pixels(white, 64, 64, "pad")
+    rows, columns = np.nonzero(pixels.max(2))
+    high, wide = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
+    assert max(high, wide) == 64
+    assert high / wide == pytest.approx(shape[0] / shape[1], rel=0.03)
+    assert (rows.min() + rows.max()) / 2 == pytest.approx(31.5, abs=0.5)
+    assert still_pixels(white, 64, 64, "squash").min() == 255
+    striped = white.copy()
+    striped[:, : shape[1] // 4] = 0  # squashed, a quarter of the width stays a quarter
+    assert (still_pixels(striped, 64, 64, "squash")[32, :, 0] < 128).mean() == pytest.approx(0.25, abs=0.02)
+    with pytest.raises(MareyError, match="no fit 'stretch': 'crop', 'pad' or 'squash'"):
+        still_pixels(white, 64, 64, "stretch")
+
+
 def test_a_still_of_the_right_size_is_not_touched():
     pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
     assert np.array_equal(still_pixels(pixels, 32, 48), pixels)

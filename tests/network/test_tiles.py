@@ -1,5 +1,7 @@
 """Clips that are decoded piece by piece: windows, weights, seams."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ def test_windows_cover_everything_are_alike_and_overlap_enough(length, size, ove
     assert {stop - start for start, stop in spans} == {min(size, length)}
     assert spans[0][0] == 0
     assert spans[-1][1] == length
-    for (start, stop), (later, _) in zip(spans, spans[1:], strict=False):
+    for (start, stop), (later, _) in pairwise(spans):
         assert start < later
         assert stop - later >= overlap
     if len(spans) > 1:  # no more of them than needed

@@ -1,7 +1,7 @@
 """A model that is open: stills in, videos out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -13,9 +13,11 @@ from torch import Tensor
 from marey.errors import MareyError
 from marey.generate.device import pick, pick_dtype
 from marey.generate.imagine import imagine
+from marey.generate.offload import Saving, chunk_feed_forward, visiting
 from marey.generate.plan import Guidance, Plan, each, fps_for, motion_for, plan_for
+from marey.generate.preview import Drawer, Preview, frames_of, linear_of
 from marey.generate.sampling import sample
-from marey.generate.still import still_pixels
+from marey.generate.still import Fit, still_pixels
 from marey.generate.tiny import place_of
 from marey.media import write_video
 from marey.network.folder import ModelInfo, Parts
@@ -23,6 +25,7 @@ from marey.network.lora import remove_adapters
 from marey.network.lora_formats import load_adapter
 from marey.network.memory import keep_freed_memory
 from marey.network.sources import parts_of
+from marey.network.taesdv import load_taesdv
 from marey.progress import Progress, silent
 
 
@@ -49,18 +52,23 @@ class Model:
         parts: its networks, on `device`.
         device, dtype: where they run, and the precision of the UNet and the embedder. The autoencoder runs in float32,
             since its decoder overflows in half precision.
+        vram: GiB of memory that a call is made to fit; None: nothing is saved.
     """
 
-    def __init__(self, parts: Parts, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, parts: Parts, device: torch.device, dtype: torch.dtype, vram: float | None = None) -> None:
         self.parts = parts
         self.device = device
         self.dtype = dtype
-        parts.unet.to(device, dtype).eval().requires_grad_(False)
-        parts.image_embedder.to(device, dtype).eval().requires_grad_(False)
+        self.vram = vram
+        self._drawer: Drawer | None = None
+        parts.unet.to(dtype).eval().requires_grad_(False)
+        parts.image_embedder.to(dtype).eval().requires_grad_(False)
         if parts.text_embedder is not None:
             parts.text_embedder.to(device, dtype).eval().requires_grad_(False)
-        parts.autoencoder.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
+        parts.autoencoder.to(torch.float64 if dtype == torch.float64 else torch.float32)
         parts.autoencoder.eval().requires_grad_(False)
+        if vram is None:
+            self._settle(device)
 
     @classmethod
     def open(
@@ -70,6 +78,7 @@ class Model:
         dtype: str | torch.dtype = "auto",
         *,
         unet: str | Path | None = None,
+        vram: float | None = None,
     ) -> Self:
         """Open the model that comes with Marey, one that `marey train` made, or any Stable Video Diffusion: as
         diffusers' folder, as one file of sgm's layout, or from the hub.
@@ -79,7 +88,10 @@ class Model:
             unet: a .safetensors file with other weights of the same UNet, in diffusers' names, such as
                 AnimateLCM-SVD-xt.safetensors (with solver="lcm" and 4 to 8 steps).
             device: auto, cpu, cuda, cuda:N or mps.
-            dtype: auto, float32, bfloat16 or float16. Auto is float32, on CUDA the precision of the saved weights.
+            dtype: auto, float32, bfloat16 or float16. Auto is float32, on CUDA the precision of the saved weights, and
+                float16 where there is little memory.
+            vram: GiB of the card that every call is to fit, such as 8, 12, 16 or 24: what is exact is done first, and
+                then the clip is decoded in chunks (`generate.memory`). None: nothing is saved.
 
         Raises:
             MareyError: no such model, a broken or unsafe one, or a device or dtype that cannot be had.
@@ -87,7 +99,8 @@ class Model:
         where = pick(device)
         keep_freed_memory()
         parts = parts_of(place_of(model), unet=unet)
-        return cls(parts, where, pick_dtype(dtype, where, parts.saved_dtype))
+        saved = torch.float16 if vram is not None else parts.saved_dtype
+        return cls(parts, where, pick_dtype(dtype, where, saved), vram)
 
     def adapt(self, path: str | Path, strength: float = 1.0) -> Self:
         """Fuse a LoRA into the UNet's weights: one of peft's, or a file of a diffusers-, kohya- or sgm-style trainer.
@@ -131,15 +144,17 @@ class Model:
         solver: str | None = None,
         schedule: str = "karras",
         size: tuple[int, int] | None = None,
+        fit: Fit = "crop",
         noise: Tensor | None = None,
         output: Literal["video", "latents"] = "video",
+        decode_chunk: int | None = None,
+        preview: Preview | None = None,
         progress: Progress = silent,
     ) -> Video | Tensor:
         """A still to a video that begins with it. What is not said is as the model's folder has it.
 
         Args:
-            image: a path, a PIL image, or a uint8 array (H, W, 3) in RGB; cropped about its centre to the model's shape
-                and resized, never squashed.
+            image: a path, a PIL image, or a uint8 array (H, W, 3) in RGB.
             frames: how many.
             fps: frames a second: a condition of the model, and the video's.
             motion: how much moves: 0 to 255, the quantile among the training clips.
@@ -152,7 +167,13 @@ class Model:
                 unipc or euler_ancestral; heun and edm call the network twice a step, the others once.
             schedule: of the noise levels: karras or ays.
             size: (height, width) in pixels, multiples of the autoencoder's factor; best near those of training.
+            fit: what is done with a still of another shape: "crop" takes its largest centred part, "pad" puts all of it
+                on black, "squash" changes its proportions.
             noise: (1, T, C, h, w) unit normal, instead of the seed's.
+            decode_chunk: decode so many frames at a time, blended where chunks overlap: less memory, and nearly the
+                same. None: all at once, or what `vram` asks for.
+            preview: called after each step with its number, how many there are, and the clip as it is expected to be,
+                uint8 (T, h, w, 3): small, and rough at first.
             output: "video", or "latents": (1, T, C, h, w) float32 as the UNet knows them, undecoded.
             progress: told of each step.
 
@@ -173,18 +194,21 @@ class Model:
         if output not in ("video", "latents"):
             raise MareyError(f"There is no output {output!r}: 'video' or 'latents' would do.")
         rate = fps_for(self.info, fps)
+        saving = self._saving(plan, decode_chunk)
         latents = self._sample(
             plan,
-            still_pixels(image, plan.height, plan.width)[None],
+            still_pixels(image, plan.height, plan.width, fit)[None],
             [rate],
             [motion_for(self.info, motion)],
             [seed],
             noise,
             _told(progress, 0, plan.steps),
+            saving=saving,
+            seen=None if preview is None else self._shown(preview, plan.steps),
         )
         if output == "latents":
             return latents
-        return Video(self._decode(latents)[0], rate)
+        return Video(self._decode(latents, saving)[0], rate)
 
     def imagine(
         self,
@@ -312,7 +336,8 @@ class Model:
             some = videos[start : start + batch]
             flat = _to_unit(some.reshape(-1, *some.shape[2:]))
             with torch.no_grad():
-                mean, _ = self.parts.autoencoder.encode(self._pixels(flat.unflatten(0, some.shape[:2])))
+                with visiting(self.parts.autoencoder, self.device):
+                    mean, _ = self.parts.autoencoder.encode(self._pixels(flat.unflatten(0, some.shape[:2])))
                 pieces.append(self._decode(mean * self.parts.autoencoder.scaling_factor))
         return np.concatenate(pieces) if pieces else videos.copy()
 
@@ -326,6 +351,8 @@ class Model:
         noise: Tensor | None,
         done: Callable[[int], None],
         texts: Sequence[str] | None = None,
+        saving: Saving | None = None,
+        seen: Callable[[int, Tensor], None] | None = None,
     ) -> Tensor:
         """Stills uint8 (N, H, W, 3), or texts alone, to scaled latents (N, T, C, h, w)."""
         return sample(
@@ -340,15 +367,76 @@ class Model:
             seeds=seeds,
             noise=noise,
             done=done,
+            seen=seen,
+            saving=self._saving(plan) if saving is None else saving,
         )
 
     @torch.no_grad()
-    def _decode(self, latents: Tensor) -> np.ndarray:
+    def _decode(self, latents: Tensor, saving: Saving | None = None) -> np.ndarray:
         """Scaled latents (N, T, C, h, w) to uint8 (N, T, H, W, 3)."""
-        autoencoder = self.parts.autoencoder
-        pixels = autoencoder.decode(latents.to(autoencoder.vae.dtype) / autoencoder.scaling_factor)
-        pixels = ((pixels + 1.0) * 127.5).clamp(0.0, 255.0).round().to(torch.uint8)
+        autoencoder, saving = self.parts.autoencoder, saving or Saving()
+        own = latents.to(self.device, autoencoder.vae.dtype) / autoencoder.scaling_factor
+        with visiting(autoencoder, self.device):
+            pixels = autoencoder.decode(own, chunk=saving.chunk, tile=saving.tile)
+        pixels = pixels.add_(1.0).mul_(127.5).clamp_(0.0, 255.0).round_().to(torch.uint8)
         return pixels.permute(0, 1, 3, 4, 2).cpu().numpy()
+
+    def _settle(self, device: torch.device) -> None:
+        """Have the networks live on a device."""
+        for part in (self.parts.unet, self.parts.image_embedder, self.parts.autoencoder):
+            part.to(device)
+
+    def preview_by(self, taesdv: str | Path) -> Self:
+        """Draw previews by TAESDV (https://github.com/madebyollin/taesdv), at full size, instead of a linear map.
+
+        Args:
+            taesdv: its weights as a .safetensors file, or a folder with them.
+
+        Returns:
+            This model.
+
+        Raises:
+            MareyError: there are no such weights, or this model's latents are not those of Stable Video Diffusion.
+        """
+        decoder, autoencoder = load_taesdv(taesdv), self.parts.autoencoder
+        if (decoder.factor, 4) != (autoencoder.factor, autoencoder.latent_channels):
+            raise MareyError(
+                f"TAESDV knows latents of 4 channels and {decoder.factor} pixels a side; this model's have "
+                f"{autoencoder.latent_channels} and {autoencoder.factor}: previews without it would do."
+            )
+        self._drawer = decoder.to(self.device)
+        return self
+
+    def _shown(self, preview: Preview, steps: int) -> Callable[[int, Tensor], None]:
+        """Shows what the first clip of a batch is expected to be."""
+        if self._drawer is None:
+            with visiting(self.parts.autoencoder, self.device):
+                self._drawer = linear_of(self.parts.autoencoder)
+        drawer = self._drawer
+        return lambda step, latents: preview(step, steps, frames_of(drawer, latents[0]))
+
+    def _saving(self, plan: Plan, decode_chunk: int | None = None) -> Saving:
+        """How memory is saved in a call; the networks are where it asks for."""
+        if decode_chunk is not None and decode_chunk < 1:
+            raise MareyError(f"decode_chunk is {decode_chunk}: 1 or more frames would do.")
+        saving = Saving()
+        if self.vram is not None:
+            from marey.generate.memory import plan_memory
+            from marey.generate.shapes import Shapes
+
+            saving = plan_memory(
+                Shapes.of(self.parts),
+                plan.frames,
+                plan.height,
+                plan.width,
+                self.vram,
+                dtype=self.dtype,
+                guided=plan.guided,
+                turns=self.device.type != "cpu",
+            ).saving
+            self._settle(torch.device("cpu") if saving.offload else self.device)
+            chunk_feed_forward(self.parts.unet, saving.rows)
+        return saving if decode_chunk is None else replace(saving, chunk=decode_chunk)
 
     def _pixels(self, pixels: Tensor) -> Tensor:
         """Where the autoencoder is, in its precision."""

@@ -10,6 +10,7 @@ from marey.diffusion.noise import normal, seeded
 from marey.diffusion.precondition import denoise
 from marey.errors import MareyError
 from marey.generate.imagine import context_of
+from marey.generate.offload import Saving, visiting
 from marey.generate.plan import Plan
 from marey.network.folder import Parts
 
@@ -28,17 +29,21 @@ def sample(
     noise: Tensor | None,
     texts: Sequence[str] | None = None,
     done: Callable[[int], None],
+    seen: Callable[[int, Tensor], None] | None = None,
+    saving: Saving | None = None,
 ) -> Tensor:
     """Latents of the videos that begin with `stills` (svd.md §1.3 and §1.7).
 
     Args:
-        parts: the networks, on `device`.
+        parts: the networks, on `device`; what is elsewhere comes there for its work.
         stills: (N, 3, H, W) in [-1, 1]; None: there are none, and the texts say it all.
         dtype: of the UNet and the embedder.
         fps, motion, seeds: of each still.
         noise: (N, T, C, h, w) unit normal, instead of the seeds'.
         texts: N of them, for a model that takes texts.
         done: told of each step, from 1.
+        seen: shown after each step, from 1, what the clip is expected to be, as scaled latents.
+        saving: how memory is saved.
 
     Returns:
         Scaled latents (N, T, C, h, w), float32; float64 where the network is.
@@ -67,9 +72,11 @@ def sample(
         token = torch.zeros(len(seeds), 1, parts.unet.config.context, device=device, dtype=dtype)
         frame = torch.zeros(len(seeds), 1, *shape[1:], device=device, dtype=dtype)
     else:
-        token = parts.image_embedder(stills.to(device, autoencoder.vae.dtype))  # (N, 1, D)
+        with visiting(parts.image_embedder, device):
+            token = parts.image_embedder(stills.to(device, autoencoder.vae.dtype))  # (N, 1, D)
         noised = (stills + plan.noise_aug * augmentation).to(device, autoencoder.vae.dtype)
-        frame, _ = autoencoder.encode(noised[:, None])  # (N, 1, C, h, w)
+        with visiting(autoencoder, device):
+            frame, _ = autoencoder.encode(noised[:, None])  # (N, 1, C, h, w)
     token = context_of(parts, token, texts or [""] * len(seeds))
     frame = frame.to(dtype).expand(-1, plan.frames, -1, -1, -1)
     added = torch.tensor(
@@ -80,22 +87,29 @@ def sample(
         frame = torch.cat([torch.zeros_like(frame), frame])
         added = torch.cat([added, added])
 
+    apart = saving is not None and saving.sequential
+
+    def predict(x: Tensor, c_noise: Tensor, some: slice) -> Tensor:
+        sample = torch.cat([x.to(dtype), frame[some]], dim=2)
+        return parts.unet(sample, c_noise, token[some], added[some]).to(x.dtype)
+
     def network(x: Tensor, c_noise: Tensor) -> Tensor:
-        if plan.guided:
-            x, c_noise = torch.cat([x, x]), torch.cat([c_noise, c_noise])
-        predicted = parts.unet(torch.cat([x.to(dtype), frame], dim=2), c_noise, token, added).to(x.dtype)
         if not plan.guided:
-            return predicted
-        unconditional, conditional = predicted.chunk(2)
-        return guiding.guide(unconditional, conditional, plan.weights)
+            return predict(x, c_noise, slice(None))
+        if apart:
+            halves = [predict(x, c_noise, slice(n * len(x), (n + 1) * len(x))) for n in range(2)]
+        else:
+            halves = list(predict(torch.cat([x, x]), torch.cat([c_noise, c_noise]), slice(None)).chunk(2))
+        return guiding.guide(halves[0], halves[1], plan.weights)
+
+    def after(step: int, sigma: float, x: Tensor, denoised: Tensor) -> None:
+        done(step + 1)
+        if seen is not None:
+            seen(step + 1, denoised)
 
     # In float32 whatever the network's precision: steps at high noise are differences of large numbers.
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     start = float((1.0 + plan.sigmas[0].square()).sqrt())
     solve = plan.solver(lambda: normal(generators, shape).to(device, wide))
-    return solve(
-        lambda x, sigma: denoise(network, x, sigma),
-        noise.to(device, wide) * start,
-        plan.sigmas,
-        lambda step, sigma, x, denoised: done(step + 1),
-    )
+    with visiting(parts.unet, device):
+        return solve(lambda x, sigma: denoise(network, x, sigma), noise.to(device, wide) * start, plan.sigmas, after)

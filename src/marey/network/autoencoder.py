@@ -249,7 +249,7 @@ class Autoencoder(nn.Module):
                 f"The autoencoder's latents are {tuple(latents.shape)}: (clips, frames, {self.latent_channels}, "
                 f"height, width) would do."
             )
-        frames, high, wide = latents.shape[1], *latents.shape[3:]
+        _, frames, _, high, wide = latents.shape
         if chunk is not None and chunk < 1:
             raise MareyError(f"The decoder's chunk is {chunk}: 1 or more frames would do.")
         if tile is not None and tile < LEAST_TILE:

@@ -1,7 +1,7 @@
 """A clip decoded piece by piece: windows over time, height and width that overlap, and a linear blend where they do.
 
-Source: the overlapped tiles of diffusers' `AutoencoderKL.tiled_decode`, here over time too; its temporal autoencoder has
-neither (svd.md §1.11, 7).
+Source: the overlapped tiles of diffusers' `AutoencoderKL.tiled_decode`, here over time too; its temporal autoencoder
+has neither (svd.md §1.11, 7).
 """
 
 from collections.abc import Callable, Sequence
