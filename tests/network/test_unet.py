@@ -255,3 +255,28 @@ def test_arguments_of_another_shape_are_named(place, shape, said):
         random_unet(TINY)(*arguments)
     with pytest.raises(MareyError, match="image_only is"):
         random_unet(TINY)(*inputs(TINY), torch.ones(2, 4))
+
+
+@pytest.mark.parametrize("outer", range(8))
+def test_the_inner_network_can_be_left_out_where_its_features_are_known(outer, monkeypatch):
+    unet = random_unet(MIDDLE)
+    given = inputs(MIDDLE, height=9, width=12)
+    kept = []
+
+    def keep(inner):
+        kept.append(inner())
+        return kept[0]
+
+    with torch.no_grad():
+        whole = unet(*given)
+        assert torch.equal(unet(*given, around=keep, outer=outer), whole)
+        monkeypatch.setattr(unet.mid_block.resnets[0], "forward", None)  # it is not called
+        assert torch.equal(unet(*given, around=lambda inner: kept[0], outer=outer), whole)
+        other = unet(*inputs(MIDDLE, height=9, width=12, seed=1), around=lambda inner: kept[0], outer=outer)
+        assert not torch.allclose(other, whole)  # the outer network is run
+
+
+def test_a_cut_below_the_last_step_down_is_an_error():
+    unet = random_unet(TINY)
+    with pytest.raises(MareyError, match="outer is 4: 0 to 3"):
+        unet(*inputs(TINY), outer=4)

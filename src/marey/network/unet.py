@@ -9,6 +9,8 @@ R is a spatio-temporal residual block (`resblock`), A a spatio-temporal transfor
 runs the same class with T = 1 and `image_only` = 1, which leads past everything temporal.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,7 +22,10 @@ from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, SpatioTemporalResBlock
 from marey.network.transformer import Embedding, SpatioTemporalTransformer, sinusoid
 
-__all__ = ["SpatioTemporalUNet", "UNetConfig", "fresh"]
+__all__ = ["Around", "SpatioTemporalUNet", "UNetConfig", "fresh"]
+
+Around = Callable[[Callable[[], Tensor]], Tensor]
+"""Told how to compute the inner features (B*T, C, h, w); gives them, or what stands in for them."""
 
 # Epsilons of the residual blocks' normalisations in diffusers, which differ by level.
 _EPS_MID = 1e-5
@@ -128,7 +133,14 @@ class SpatioTemporalUNet(nn.Module):
         self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
 
     def forward(
-        self, sample: Tensor, c_noise: Tensor, context: Tensor, added: Tensor, image_only: Tensor | None = None
+        self,
+        sample: Tensor,
+        c_noise: Tensor,
+        context: Tensor,
+        added: Tensor,
+        image_only: Tensor | None = None,
+        around: Around | None = None,
+        outer: int = 1,
     ) -> Tensor:
         """One call.
 
@@ -139,6 +151,9 @@ class SpatioTemporalUNet(nn.Module):
             added: (B, 3): fps - 1, motion bucket 0..255, noise augmentation; or (B, T, 3) where they differ by frame.
             image_only: (B, T), 1 for frames that are pictures of their own (no temporal layer touches them). None: none
                 are.
+            around: decides whether the inner network is run: all but the first `outer` steps down (a step is a pair of
+                blocks, or a halving) and the `outer` + 1 pairs of blocks that end the way up.
+            outer: from 0 to the number of steps down.
 
         Returns:
             (B, T, C_out, h, w) in the dtype of the weights.
@@ -162,30 +177,37 @@ class SpatioTemporalUNet(nn.Module):
         x = sample.flatten(0, 1).to(dtype).contiguous(memory_format=torch.channels_last)  # (B*T, C, h, w)
         x = self.conv_in(x)
         skips = [x]
-        for down in self.down_blocks:
-            for n, resnet in enumerate(down.resnets):
-                x = self._run(resnet, x, emb, clips)
-                if down.attentions is not None:
-                    x = self._run(down.attentions[n], x, context, clips)
+        downs, ups = self._steps_down(), self._steps_up()
+        if not 0 <= outer <= len(downs):
+            raise MareyError(f"outer is {outer}: 0 to {len(downs)} steps down would do.")
+
+        def pair(x: Tensor, resnet: nn.Module, attention: nn.Module | None) -> Tensor:
+            x = self._run(resnet, x, emb, clips)
+            return x if attention is None else self._run(attention, x, context, clips)
+
+        def go_down(x: Tensor, steps: list[tuple[nn.Module, nn.Module | None]]) -> Tensor:
+            for step in steps:
+                x = step[0](x) if isinstance(step[0], Sampler) else pair(x, *step)
                 skips.append(x)
-            if down.downsamplers is not None:
-                x = down.downsamplers[0](x)
-                skips.append(x)
+            return x
 
-        first, last = self.mid_block.resnets
-        x = self._run(first, x, emb, clips)
-        x = self._run(self.mid_block.attentions[0], x, context, clips)
-        x = self._run(last, x, emb, clips)
+        def go_up(x: Tensor, steps: list[tuple[nn.Module, nn.Module | None, Sampler | None]]) -> Tensor:
+            for resnet, attention, double in steps:
+                x = pair(torch.cat([x, skips.pop()], dim=1), resnet, attention)
+                if double is not None:
+                    # To the size of what is read next: an odd size was rounded up on the way down.
+                    x = double(functional.interpolate(x, size=skips[-1].shape[-2:], mode="nearest"))
+            return x
 
-        for up in self.up_blocks:
-            for n, resnet in enumerate(up.resnets):
-                x = self._run(resnet, torch.cat([x, skips.pop()], dim=1), emb, clips)
-                if up.attentions is not None:
-                    x = self._run(up.attentions[n], x, context, clips)
-            if up.upsamplers is not None:
-                # To the size of what is read next: an odd size was rounded up on the way down.
-                x = up.upsamplers[0](functional.interpolate(x, size=skips[-1].shape[-2:], mode="nearest"))
+        x = go_down(x, downs[:outer])
 
+        def inner() -> Tensor:
+            first, last = self.mid_block.resnets
+            y = pair(go_down(x, downs[outer:]), first, self.mid_block.attentions[0])
+            y = self._run(last, y, emb, clips)
+            return go_up(y, ups[: len(downs) - outer])
+
+        x = go_up(inner() if around is None else around(inner), ups[len(downs) - outer :])
         x = self.conv_out(functional.silu(self.conv_norm_out(x)))
         return x.unflatten(0, (batch, frames))
 
@@ -206,6 +228,23 @@ class SpatioTemporalUNet(nn.Module):
         waves = sinusoid(added.reshape(-1), config.embed).to(dtype)
         waves = waves.view(len(added), -1, config.conditions * config.embed)  # (B, 1 or T, conditions * embed)
         return emb + self.add_embedding(waves)
+
+    def _steps_down(self) -> list[tuple[nn.Module, nn.Module | None]]:
+        """Pairs of blocks and halvings; each leaves what one pair on the way up reads."""
+        steps: list[tuple[nn.Module, nn.Module | None]] = []
+        for level in self.down_blocks:
+            steps += zip(level.resnets, level.attentions or [None] * len(level.resnets), strict=True)
+            if level.downsamplers is not None:
+                steps.append((level.downsamplers[0], None))
+        return steps
+
+    def _steps_up(self) -> list[tuple[nn.Module, nn.Module | None, Sampler | None]]:
+        """Pairs of blocks, and the doubling after the last of a level."""
+        steps: list[tuple[nn.Module, nn.Module | None, Sampler | None]] = []
+        for level in self.up_blocks:
+            doubles = [None] * (len(level.resnets) - 1) + [level.upsamplers[0] if level.upsamplers else None]
+            steps += zip(level.resnets, level.attentions or [None] * len(level.resnets), doubles, strict=True)
+        return steps
 
     def _run(self, block: nn.Module, x: Tensor, condition: Tensor, clips: Clips) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
