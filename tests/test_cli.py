@@ -15,6 +15,7 @@ VERBS = [
     "export",
     "encode",
     "train",
+    "finetune",
     "presets",
     "generate",
     "animate",

@@ -182,7 +182,7 @@ def test_changed_settings_train_only_what_depends_on_them(library, folder, monke
         return fit(task, *rest, **more)
 
     monkeypatch.setattr(ROOM, "fit", told)
-    monkeypatch.setattr("marey.train.stages.VideoTask.batch", _raise(Stop))
+    monkeypatch.setattr("marey.train.stages.VideoTask.rows", _raise(Stop))
     finetune = SETTINGS.finetune.model_copy(update={"lr": 1e-4})
     run = library.path / "runs" / "one"
     with pytest.raises(Stop):
@@ -204,10 +204,10 @@ class Stop(Exception):
 
 
 def _raise(error):
-    def batch(self, step):
+    def rows(self, step, rows):
         raise error
 
-    return batch
+    return rows
 
 
 def test_without_the_image_stage_the_video_begins_from_random_weights(library, tmp_path):
@@ -228,5 +228,5 @@ def test_what_cannot_be_trained_is_said(library, tmp_path):
     with pytest.raises(MareyError, match="'other' is not encoded"):
         train(library, tmp_path, SETTINGS, made.ENCODE, "other")
     larger = made.ENCODE.model_copy(update={"windows": made.ENCODE.windows.model_copy(update={"frames": 6})})
-    with pytest.raises(MareyError, match="4 frames of 32 pixels, the recipe asks for 6 frames"):
+    with pytest.raises(MareyError, match="4 frames of 32x32 pixels, the recipe asks for 6 frames"):
         train(library, tmp_path, SETTINGS, larger, "chosen")

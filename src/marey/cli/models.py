@@ -14,6 +14,7 @@ from marey.cli.app import (
     RecipeName,
     RunName,
     app,
+    overrides_of,
     precision_of,
     progress_shown,
     run_folder,
@@ -93,6 +94,48 @@ def train(
             progress=progress,
         )
     say({"model": str(model)}, as_json, f"The model is in {model}")
+
+
+@app.command()
+def finetune(
+    model: Annotated[str, typer.Argument(help="A model's folder, a single file, or a hub id.")],
+    on: Annotated[str, typer.Option("--on", help="LIBRARY:SELECTION.")],
+    overrides: Overrides = None,
+    name: Annotated[str, typer.Option(help="Of the result under models/; the recipe's own otherwise.")] = "",
+    full: Annotated[bool, typer.Option("--full", help="All weights, instead of a LoRA.")] = False,
+    rank: Annotated[int | None, typer.Option(help="Of the LoRA.")] = None,
+    recipe: RecipeName = "",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Begin also where memory is expected to run out.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
+) -> None:
+    """A model that is there, on a selection: a LoRA on its temporal attention, or all of it. Goes on where it was
+    stopped."""
+    from marey.catalog import Library
+    from marey.train.finetune import finetune as work
+    from marey.train.processes import main_process
+    from marey.worlds.source import drawn
+
+    library, _, selection = on.rpartition(":")
+    if not library or not selection:
+        raise MareyError(f"--on is {on!r}: LIBRARY:SELECTION, such as library:tiny, would do.")
+    words = overrides_of("finetune", {"name": name or None, "full": full or None, "rank": rank})
+    settings = settings_of(recipe, [*(overrides or []), *words, *precision_of(dtype, "finetune.stage")])
+    path = Path(library)
+    with progress_shown(path / "log.txt") as progress, Library.open(path, write=main_process()) as store:
+        result = work(
+            store,
+            model,
+            settings.finetune,
+            selection,
+            seed=settings.seed,
+            device=device,
+            anyway=anyway,
+            progress=progress,
+            drawn=drawn,
+        )
+    say(result, as_json, str(result))
 
 
 @app.command()

@@ -59,9 +59,15 @@ def span(
 
 
 def frames_at(
-    path: str | Path, pts: Sequence[int], size: int, *, threads: int = 0, tally: Tally | None = None
+    path: str | Path,
+    pts: Sequence[int],
+    size: int | tuple[int, int],
+    *,
+    threads: int = 0,
+    tally: Tally | None = None,
 ) -> np.ndarray:
-    """The frames at these times, uint8 RGB (T, size, size, 3): the largest centred square, scaled by area means.
+    """The frames at these times, uint8 RGB (T, H, W, 3): the largest centred part with the proportions of `size`,
+    (height, width) or the side of a square, scaled by area means.
 
     All between the earliest and the latest of them is decoded. The order is that of `pts`, which may repeat.
 
@@ -69,7 +75,7 @@ def frames_at(
         Unusable: `failed`, there is no frame at one of these times.
     """
     if len(pts) == 0:
-        return np.zeros((0, size, size, 3), np.uint8)
+        return np.zeros((0, *((size, size) if isinstance(size, int) else size), 3), np.uint8)
     wanted = {int(time) for time in pts}
     found = {
         frame.pts: frame.rgb(size, crop=True)

@@ -20,7 +20,7 @@ from marey.recipe.footage import Captioner, Captions, Curate, Footage, Models, S
 from marey.recipe.judging import Evaluate, Judges, Report, Script, Study
 from marey.recipe.section import Section
 from marey.recipe.text import explained, overridden, to_toml
-from marey.recipe.training import Autoencoder, Encode, Generate, Network, Stage, Train, Windows
+from marey.recipe.training import Autoencoder, Encode, Finetune, Generate, Network, Stage, Train, Windows
 
 __all__ = [
     "Autoencoder",
@@ -30,6 +30,7 @@ __all__ = [
     "Encode",
     "Evaluate",
     "Export",
+    "Finetune",
     "Footage",
     "Generate",
     "Judges",
@@ -69,6 +70,7 @@ class Recipe(Section):
     export: Export = Export()
     encode: Encode = Encode()
     train: Train = Train()
+    finetune: Finetune = Finetune()
     generate: Generate = Generate()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()

@@ -16,12 +16,28 @@ class Windows(Section):
     """Frames are taken at the whole stride of the source that comes nearest to this rate; the true rate is a
     condition."""
     size: int = Field(64, ge=16)
-    """Height and width in pixels, after the largest centred square; a multiple of the autoencoder's factor."""
+    """Height in pixels, and width where that is not said; a multiple of the autoencoder's factor."""
+    width: int | None = Field(None, ge=16)
+    """The largest centred part of these proportions is seen. None: a square."""
+    buckets: tuple[tuple[int, int, int], ...] = ()
+    """Several (frames, height, width) instead: a clip goes to those of its own proportions, as long as it fills."""
     heldout_share: float = Field(0.2, gt=0, lt=1)
     heldout_least: int = Field(24, ge=1)
     """At least this many windows are held out, by whole groups of footage that share an origin or near-duplicates."""
     most: int | None = Field(None, ge=1)
     """At most this many windows in all, taken evenly from the clips. None: all."""
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """(frames, height, width) of the windows that there may be."""
+        return self.buckets or ((self.frames, self.size, self.width or self.size),)
+
+    @model_validator(mode="after")
+    def _buckets(self) -> "Windows":
+        for bucket in self.buckets:
+            if bucket[0] < 2 or min(bucket[1:]) < 16:
+                raise ValueError(f"buckets has {bucket}: 2 frames and sides of 16 pixels or more would do")
+        return self
 
 
 class Autoencoder(Section):
@@ -86,6 +102,12 @@ class Stage(Section):
     steps: int = Field(200, ge=1)
     batch: int = Field(8, ge=1)
     """Pictures (image stage) or windows a step."""
+    pixels: int | None = Field(None, ge=256)
+    """Instead: frames x height x width of all windows of a step at most. With `encode.windows.buckets` each shape has a
+    batch of its own by this."""
+    pictures: float = Field(0.0, ge=0, lt=1)
+    """Of a video stage, the share of a batch that is single pictures, past which the temporal layers are led: they have
+    no first frame, so that both conditions are zeroed."""
     lr: float = Field(3e-4, gt=0)
     warmup: int = Field(20, ge=0)
     p_mean: float = -1.2
@@ -146,6 +168,56 @@ class Train(Section):
     image: Stage = Stage()
     video: Stage = Stage(p_mean=0.0)
     finetune: Stage = Stage(p_mean=0.7, p_std=1.6, lr=1e-4)
+
+
+class Finetune(Section):
+    """A model that is there, on a selection: a LoRA, or all of it."""
+
+    name: str = Field("finetuned", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    """The result's folder under models/."""
+    full: bool = False
+    """Train all weights of the UNet, instead of a LoRA."""
+    rank: int = Field(16, ge=1)
+    """Of the LoRA's matrices."""
+    alpha: float | None = Field(None, gt=0)
+    """How strong the LoRA is, over its rank. None: the rank."""
+    targets: str = "temporal attention"
+    """Which layers have a LoRA: temporal attention, spatial attention, attention, temporal, all, or a regular
+    expression over their names."""
+    frames: int | None = Field(None, ge=2)
+    """Of the windows. None: as the model was trained."""
+    fps: float | None = Field(None, gt=0)
+    height: int | None = Field(None, ge=16)
+    width: int | None = Field(None, ge=16)
+    most: int | None = Field(None, ge=1)
+    """At most this many windows. None: all."""
+    heldout_share: float = Field(0.2, gt=0, lt=1)
+    heldout_least: int = Field(4, ge=1)
+    draws: int = Field(16, ge=0)
+    """Noised encodings of each first frame that are kept, so that no step runs the autoencoder. 0: one is made anew in
+    every step."""
+    stage: Stage = Stage(
+        steps=1000,
+        batch=4,
+        lr=1e-4,
+        warmup=20,
+        p_mean=1.0,
+        p_std=1.6,
+        drop_condition=0.15,
+        ema=0.99,
+        precision="auto",
+        checkpoint_every=100,
+        evaluate_every=100,
+    )
+    """As a stage of training; the preset camera-lora has the paper's numbers."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stage(cls, said: Any) -> Any:
+        if isinstance(said, dict) and isinstance(said.get("stage"), dict) and said["stage"].get("preset") is None:
+            usual = cls.model_fields["stage"].default.model_dump()
+            return {**said, "stage": {**usual, **said["stage"]}}
+        return said
 
 
 class Generate(Section):

@@ -72,17 +72,19 @@ class AutoencoderTask:
         self._training = [window for window in windows if not window.heldout]
         judged = [window for window in windows if window.heldout and not window.photo]
         self._judged = [judged[n] for n in spread(len(judged), _JUDGED)]
-        self._size = min(settings.crop or self._training[0].size, self._training[0].size)
+        shortest = min(min(window.shape[1:]) for window in self._training)
+        self._size = min(settings.crop or shortest, shortest)
         self._frames = min(settings.frames, max(len(window.pts) for window in self._training))
         autoencoder = Autoencoder.build(
             settings.channels,
             layers=settings.layers,
             latent_channels=settings.latent_channels,
-            sample_size=self._training[0].size,
+            sample_size=shortest,
             seed=seed,
         )
         start_linear(autoencoder)
-        for name, side in (("windows.size", self._training[0].size), ("autoencoder.crop", self._size)):
+        sides = {side for window in self._training for side in window.shape[1:]}
+        for name, side in (*(("windows.size", side) for side in sorted(sides)), ("autoencoder.crop", self._size)):
             if side % autoencoder.factor:
                 raise MareyError(
                     f"encode.{name} is {side}: a multiple of the autoencoder's factor of {autoencoder.factor} would do."
@@ -101,7 +103,8 @@ class AutoencoderTask:
         clips = []
         for n, (start, top, left, flip) in zip(chosen, chances, strict=True):
             pixels = _run(stacked(self._library, self._kind, [self._training[n]])[0], self._frames, start)
-            y, x = (int(chance * (pixels.shape[1] - self._size + 1)) for chance in (top, left))
+            y = int(top * (pixels.shape[1] - self._size + 1))
+            x = int(left * (pixels.shape[2] - self._size + 1))
             pixels = pixels[:, y : y + self._size, x : x + self._size]
             clips.append(pixels[:, :, ::-1] if flip < 0.5 else pixels)
         pixels = to_unit(np.stack(clips))
@@ -133,7 +136,7 @@ def train_autoencoder(
     Raises:
         MareyError: training cannot be done, or diverged.
     """
-    training = [(window.id, window.pts, window.size) for window in windows if not window.heldout]
+    training = [(w.id, w.pts, w.shape[1:] if w.width else w.size) for w in windows if not w.heldout]
     name = fingerprint([VERSION, training, settings.model_dump(mode="json", exclude=_INDIFFERENT), seed])
     folder = library.path / "models" / f"autoencoder-{name}"
     metrics = Metrics(run / "metrics.jsonl")

@@ -29,7 +29,7 @@ def stream(*key: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*key))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def permutation(count: int, *key: int | str) -> tuple[int, ...]:
     """The numbers 0..count-1 in an order that the key decides."""
     return tuple(int(n) for n in np.random.default_rng(seed_of(*key)).permutation(count))

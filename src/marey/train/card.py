@@ -39,7 +39,7 @@ def card(
     training = [window for window in windows if not window.heldout and not window.photo]
     heldout = [window for window in windows if window.heldout and not window.photo]
     photos = [window for window in windows if not window.heldout and window.photo]
-    shape = f"{encode.windows.frames} frames of {encode.windows.size}x{encode.windows.size} pixels"
+    shape = " or ".join(f"{t} frames of {width}x{height} pixels" for t, height, width in encode.windows.shapes)
     sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in parameters.items())
     lines = [
         "---",
@@ -70,9 +70,7 @@ def card(
         f"whole groups of footage ({fact['groups']} groups in all)",
         f"- Seed {seed}",
         "",
-        "| licence | footage | source | credit |",
-        "|---|---|---|---|",
-        *_licences(library, [*training, *photos]),
+        *footage_table(library, [*training, *photos]),
         "",
         "## How",
         "",
@@ -115,17 +113,17 @@ def _rules(selection: Selection) -> str:
     return ", ".join(found)
 
 
-def _licences(library: Library, windows: Sequence[Window]) -> list[str]:
-    """A row of the table for each licence and source."""
+def footage_table(library: Library, windows: Sequence[Window]) -> list[str]:
+    """A table in Markdown with a row for each licence and source of the windows' footage."""
     used = {window.footage for window in windows}
     found: dict[tuple[str, str, str], int] = {}
     for row in library.rows("select id, license, source, credit from footage order by license, source, credit"):
         if row["id"] in used:
             key = (row["license"], row["source"], row["credit"])
             found[key] = found.get(key, 0) + 1
-    return [
-        "| " + " | ".join(_cell(text) for text in (key[0], str(count), *key[1:])) + " |" for key, count in found.items()
-    ]
+    rows = [(key[0], str(count), *key[1:]) for key, count in found.items()]
+    head = ["| licence | footage | source | credit |", "|---|---|---|---|"]
+    return head + ["| " + " | ".join(_cell(text) for text in row) + " |" for row in rows]
 
 
 def _cell(text: str) -> str:

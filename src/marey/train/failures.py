@@ -90,7 +90,7 @@ def demand_finite(
     would = "precision 'bf16' or 'no'" if scale is not None or pace.precision == "fp16" else "precision 'no'"
     raise Diverged(
         f"Training stage {name} diverged at step {step}: {what}; {_kept(checkpoints)}. "
-        f"A lower rate than {pace.lr:g} (train.{name}.lr, or encode.autoencoder.lr) or {would} would do."
+        f"A lower lr than {pace.lr:g} or {would} would do."
     )
 
 
@@ -98,8 +98,8 @@ def _no_memory(name: str, step: int, error: Exception, pace: Pace, checkpoints: 
     said = str(error).strip().splitlines()
     return (
         f"Training stage {name} ran out of memory at step {step} ({said[0] if said else 'MemoryError'}); "
-        f"{_kept(checkpoints)}. A larger train.{name}.accumulate than {pace.accumulate} gives the same steps in "
-        f"smaller pieces; train.{name}.checkpointing = true, precision 'bf16' or a smaller batch would do, too."
+        f"{_kept(checkpoints)}. A larger accumulate than {pace.accumulate} gives the same steps in "
+        f"smaller pieces; checkpointing = true, precision 'bf16' or a smaller batch would do, too."
     )
 
 

@@ -20,6 +20,8 @@ VERSION = 1
 """Changes whenever the same pixels and autoencoder would give other latents."""
 _SHARD = 64
 """Windows a shard of latents."""
+_PIXELS = 2**21
+"""So many go through the autoencoder at a time."""
 _JUDGED = 24
 """Held-out windows whose reconstruction is measured for the summary, at most."""
 
@@ -92,7 +94,7 @@ def encode(
     folder = train_autoencoder(library, decoded.kind, windows, settings.autoencoder, seed, run, where, progress)
     autoencoder = load_autoencoder(folder, where)
     kind = f"latents@{fingerprint([VERSION, decoded.kind, folder.name])}"
-    _encode_windows(library, autoencoder, decoded.kind, kind, windows, progress)
+    encode_windows(library, autoencoder, decoded.kind, kind, windows, progress)
 
     heldout = [window for window in windows if window.heldout and not window.photo]
     summary = EncodeSummary(
@@ -115,9 +117,10 @@ def encode(
 
 
 @torch.no_grad()
-def _encode_windows(
+def encode_windows(
     library: Library, autoencoder: Autoencoder, pixels: str, kind: str, windows: list[Window], progress: Progress
 ) -> None:
+    """Mean and log-variance of the windows that have none, as tensors of `kind`."""
     there = set(library.places(kind))
     missing = [window for window in windows if window.id not in there]
     device = next(autoencoder.parameters()).device
@@ -125,8 +128,13 @@ def _encode_windows(
     for first in range(0, len(missing), _SHARD):
         arrays = {}
         for window in missing[first : first + _SHARD]:
-            mean, logvar = autoencoder.encode(to_unit(stacked(library, pixels, [window])).to(device))
-            arrays[window.id] = {"mean": mean[0].cpu().numpy(), "logvar": logvar[0].cpu().numpy()}
+            frames = stacked(library, pixels, [window])
+            run = max(1, _PIXELS // (frames.shape[2] * frames.shape[3]))  # frames are encoded one by one
+            parts = [
+                autoencoder.encode(to_unit(frames[:, n : n + run]).to(device)) for n in range(0, frames.shape[1], run)
+            ]
+            mean, logvar = (torch.cat([part[which] for part in parts], dim=1)[0] for which in (0, 1))
+            arrays[window.id] = {"mean": mean.cpu().numpy(), "logvar": logvar.cpu().numpy()}
         library.put_tensors(kind, arrays, {w.id: w.info() for w in missing[first : first + _SHARD]})
         progress(what, first + len(arrays), len(missing))
 

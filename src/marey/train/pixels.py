@@ -41,7 +41,7 @@ class Decoded:
     """The pixels of a plan."""
 
     kind: str
-    """Of the tensors: uint8 (T, size, size, 3) each."""
+    """Of the tensors: uint8 (T, height, width, 3) each."""
     frames: int
     """Frames that were decoded in this call, to use them; none where all was there."""
     failed: dict[str, str]
@@ -66,7 +66,7 @@ def read_pixels(
     Raises:
         MareyError: no training window or no held-out one is left.
     """
-    kind = f"pixels@{fingerprint([VERSION, plan.fingerprint, settings.frames, settings.size])}"
+    kind = f"pixels@{fingerprint([VERSION, plan.fingerprint, *_asked(settings)])}"
     _share(library, kind, plan.windows)
     there = set(library.places(kind))
     clips = [(clip, list(windows)) for clip, windows in groupby(plan.windows, key=lambda window: window.clip)]
@@ -116,19 +116,25 @@ def _pixels(path: str, windows: Sequence[Window], tally: Tally, drawn: Drawn | N
     made = drawn(path) if drawn is not None else None
     if made is None:
         return _decode(path, windows, tally)
-    size, wanted = windows[0].size, {pts for window in windows for pts in window.pts}
+    size, wanted = windows[0].shape[1:], {pts for window in windows for pts in window.pts}
     found = {frame.pts: frame.rgb(size, crop=True) for frame in given(*made) if frame.pts in wanted}
     if len(found) < len(wanted):
         raise MareyError(f"{path} has no frame at the time {min(wanted - set(found))}.")
     return {window.id: np.stack([found[pts] for pts in window.pts]) for window in windows}
 
 
+def _asked(settings: recipe.Windows) -> list[Any]:
+    shapes = settings.shapes
+    square = len(shapes) == 1 and shapes[0][1] == shapes[0][2]
+    return list(shapes[0][:2]) if square else [list(shape) for shape in shapes]
+
+
 def _decode(path: str, windows: Sequence[Window], tally: Tally) -> dict[str, np.ndarray]:
-    size = windows[0].size
+    size = windows[0].shape[1:]
     if windows[0].photo:
         photo = read_photo(text_path(path))
-        height, width = cover(photo.shape[0], photo.shape[1], size, size)
-        fitted = centre(resize(photo, height, width), size, size)
+        height, width = cover(photo.shape[0], photo.shape[1], *size)
+        fitted = centre(resize(photo, height, width), *size)
         return {windows[0].id: fitted[None]}
     frames = frames_at(text_path(path), [pts for window in windows for pts in window.pts], size, tally=tally)
     parts = np.split(frames, np.cumsum([len(window.pts) for window in windows])[:-1])
@@ -146,7 +152,7 @@ def _share(library: Library, kind: str, windows: Sequence[Window]) -> None:
         if (window := wanted.get(row["item"])) is None:
             continue
         theirs = Window.of(row["item"], json.loads(row["info"]))
-        if (theirs.pts, theirs.size, theirs.photo) == (window.pts, window.size, window.photo):
+        if (theirs.pts, theirs.shape, theirs.photo) == (window.pts, window.shape, window.photo):
             rows[window.id] = {**row, "kind": kind, "info": window.info()}
     library.put("tensors", rows.values())
 

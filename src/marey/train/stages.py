@@ -25,8 +25,10 @@ from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.unet import SpatioTemporalUNet
 from marey.train import batches
 from marey.train.batches import choose, draw_caption, noise, noise_rows, spread
+from marey.train.conditions import Conditions
 from marey.train.loop import Batch
 from marey.train.pixels import stacked, to_unit
+from marey.train.sampler import Sampler
 from marey.train.windows import Window
 
 HELDOUT_SIGMAS = (0.2, 0.6, 1.5, 5.0)
@@ -108,9 +110,9 @@ class ImageNetwork(nn.Module):
 
 
 class VideoNetwork(nn.Module):
-    """The inflated UNet on clips and the image embedder that is trained with it."""
+    """The inflated UNet on clips and the image embedder that is trained with it; without one, tokens are given."""
 
-    def __init__(self, unet: SpatioTemporalUNet, image_embedder: ImageEmbedder) -> None:
+    def __init__(self, unet: SpatioTemporalUNet, image_embedder: ImageEmbedder | None) -> None:
         super().__init__()
         self.unet, self.image_embedder = unet, image_embedder
         idle = unet.idle(tokens=1, only_stills=False)
@@ -122,11 +124,13 @@ class VideoNetwork(nn.Module):
         latents: torch.Tensor,
         noise: torch.Tensor,
         sigma: torch.Tensor,
-        still: torch.Tensor,
         condition: torch.Tensor,
         added: torch.Tensor,
         keep_token: torch.Tensor,
         keep_frame: torch.Tensor,
+        still: torch.Tensor | None = None,
+        token: torch.Tensor | None = None,
+        image_only: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(B,) losses.
 
@@ -134,16 +138,21 @@ class VideoNetwork(nn.Module):
             latents: (B, T, C, h, w), scaled.
             noise: as latents, unit normal.
             sigma: (B,), one noise level a clip.
-            still: (B, 3, H, W) in [-1, 1]: the clean first frame, for the token.
             condition: (B, C, h, w): encoder mean of the noised first frame, NOT scaled; copied to all frames.
             added: (B, 3): fps - 1, motion bucket, noise augmentation.
             keep_token, keep_frame: (B,) of 0 or 1; 0 zeroes what the guidance's unconditional branch zeroes.
+            still: (B, 3, H, W) in [-1, 1]: the clean first frame, for the token.
+            token: (B, 1, D): instead, the token itself.
+            image_only: (B, T), 1 for frames that are pictures of their own. None: none are.
         """
-        context = self.image_embedder(still) * keep_token[:, None, None]
+        if token is None:
+            assert self.image_embedder is not None
+            token = self.image_embedder(still)
+        context = token * keep_token[:, None, None]
         frame = (condition * keep_frame[:, None, None, None])[:, None].expand(-1, latents.shape[1], -1, -1, -1)
 
         def network(x: torch.Tensor, c_noise: torch.Tensor) -> torch.Tensor:
-            return self.unet(torch.cat([x, frame], dim=2), c_noise, context, added)
+            return self.unet(torch.cat([x, frame], dim=2), c_noise, context, added, image_only)
 
         return v_loss(network, latents, noise, sigma)
 
@@ -157,10 +166,12 @@ class ImageTask:
         self.module = network
         network.unet.checkpointing = settings.checkpointing
         self._data, self._settings, self._seed = data, settings, seed
+        shapes = [(1, *window.shape[1:]) for window in data.training]
+        self._sampler = Sampler(shapes, settings.batch, settings.pixels, seed, self.name)
 
     def size(self, step: int) -> int:
         """Pictures of a step."""
-        return self._settings.batch
+        return self._sampler.size(step)
 
     def batch(self, step: int) -> Batch:
         """A frame of each of the windows that the step draws; a photograph has but one."""
@@ -168,8 +179,9 @@ class ImageTask:
 
     def rows(self, step: int, rows: Sequence[int]) -> Batch:
         """Some rows of the step's batch."""
-        draws = _draws(self._settings, self._seed, self.name, step).of(rows)
-        chosen = _chosen(self._data.training, self._settings, self._seed, self.name, step, rows)
+        draws = _draws(self._settings, self._seed, self.name, step, self.size(step)).of(rows)
+        windows = self._sampler.chosen(step)
+        chosen = [self._data.training[windows[row]] for row in rows]
         frames = [min(int(u * len(w.pts)), len(w.pts) - 1) for u, w in zip(draws.uniform, chosen, strict=True)]
         key = (self._seed, self.name, step)
         # By clip, not by place in the batch: all windows of a clip say the same in one step.
@@ -233,17 +245,28 @@ class VideoTask:
         autoencoder: Autoencoder,
         seed: int,
         windows: Sequence[Window] | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
-        """`windows`: those to train on, of `data.training`; None: all that are not photographs."""
+        """
+        Args:
+            windows: those to train on, of `data.training`; None: all that are not photographs.
+            conditions: tokens and conditioning frames that are kept; None: they are made anew in every step.
+        """
         self.name, self.module = name, network
         network.unet.checkpointing = settings.checkpointing
         self._data, self._settings, self._seed = data, settings, seed
-        self._autoencoder = autoencoder
+        self._autoencoder, self._conditions = autoencoder, conditions
         self._windows = [w for w in (data.training if windows is None else windows) if not w.photo]
+        shapes = [window.shape for window in self._windows]
+        self._sampler = Sampler(shapes, settings.batch, settings.pixels, seed, name)
+        self._pool: dict[tuple[int, ...], list[tuple[Window, int]]] = {}
+        for window in data.training if settings.pictures else ():
+            for frame in range(len(window.pts)):
+                self._pool.setdefault(window.shape[1:], []).append((window, frame))
 
     def size(self, step: int) -> int:
-        """Windows of a step."""
-        return self._settings.batch
+        """Rows of a step: windows and, last, rows of pictures."""
+        return self._sampler.size(step)
 
     def batch(self, step: int) -> Batch:
         """Whole windows, and their first frames as conditions."""
@@ -251,20 +274,31 @@ class VideoTask:
 
     def rows(self, step: int, rows: Sequence[int]) -> Batch:
         """Some rows of the step's batch."""
-        draws = _draws(self._settings, self._seed, self.name, step).of(rows)
-        chosen = _chosen(self._windows, self._settings, self._seed, self.name, step, rows)
+        size = self._sampler.size(step)
+        draws = _draws(self._settings, self._seed, self.name, step, size).of(rows)
+        windows = self._sampler.chosen(step)
+        chosen = [self._windows[windows[row]] for row in rows]
         key = (self._seed, self.name, step)
         mean, logvar = self._moments(chosen)
-        stills = self._data.stills(chosen)
+        speckle = ("augmentation", *key)
+        conditions = self._given(
+            chosen, draws.augmentation, draws.uniform, lambda shape: noise_rows(shape, rows, *speckle)
+        )
+        batch = {"keep_token": draws.keep_token, "keep_frame": draws.keep_frame, **conditions}
+        if self._settings.pictures:
+            first = size - round(self._settings.pictures * size)
+            only = torch.tensor([float(row >= first) for row in rows])
+            for place, row in enumerate(rows):
+                if row >= first:
+                    mean[place], logvar[place] = self._pictures(step, row, mean[place])
+            for name in ("keep_token", "keep_frame", "added"):
+                batch[name] = batch[name] * (1 - only).view(-1, *(1,) * (batch[name].ndim - 1))
+            batch["image_only"] = only[:, None].expand(-1, mean.shape[1]).contiguous()
         return {
             "latents": draw(mean, logvar, noise_rows(mean.shape[1:], rows, *key, "posterior")) * self._data.scale,
             "noise": noise_rows(mean.shape[1:], rows, *key, "noise"),
             "sigma": draws.sigma,
-            **self._conditions(
-                chosen, stills, draws.augmentation, noise_rows(stills.shape[1:], rows, *key, "augmentation")
-            ),
-            "keep_token": draws.keep_token,
-            "keep_frame": draws.keep_frame,
+            **batch,
         }
 
     def heldout(self, losses: Callable[[Batch], torch.Tensor]) -> dict[str, Any]:
@@ -279,13 +313,15 @@ class VideoTask:
 
         def fixed(windows: Sequence[Window]) -> Batch:
             mean, _ = self._moments(windows)
-            stills = self._data.stills(windows)
             size = len(windows)
-            speckle = torch.stack([noise(stills.shape[1:], self._seed, "heldout still", w.id) for w in windows])
+
+            def speckle(shape: Sequence[int]) -> torch.Tensor:
+                return torch.stack([noise(shape, self._seed, "heldout still", window.id) for window in windows])
+
             return {
                 "latents": mean * self._data.scale,
                 "noise": torch.stack([noise(mean.shape[1:], self._seed, "heldout", w.id) for w in windows]),
-                **self._conditions(windows, stills, torch.full((size,), strength), speckle),
+                **self._given(windows, torch.full((size,), strength), torch.zeros(size), speckle),
                 "keep_token": torch.full((size,), keep_token),
                 "keep_frame": torch.full((size,), keep_frame),
             }
@@ -296,21 +332,46 @@ class VideoTask:
         pairs = [self._data.moments(window) for window in windows]
         return torch.stack([mean for mean, _ in pairs]), torch.stack([logvar for _, logvar in pairs])
 
+    def _pictures(self, step: int, row: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Moments of as many pictures as a row has frames, each another, (T, C, h, w)."""
+        pool = self._pool[self._sampler.shape(step)[1:]]
+        picked = choose(
+            len(pool), len(like), self._seed, f"{self.name} pictures", step * self._sampler.size(step) + row
+        )
+        frames = []
+        for n in picked:
+            window, frame = pool[n]
+            frames.append(torch.stack([moment[frame] for moment in self._data.moments(window)]))
+        mean, logvar = torch.stack(frames, dim=1)
+        return mean, logvar
+
     @torch.no_grad()
-    def _conditions(
-        self, windows: Sequence[Window], stills: torch.Tensor, strength: torch.Tensor, speckle: torch.Tensor
+    def _given(
+        self,
+        windows: Sequence[Window],
+        strength: torch.Tensor,
+        pick: torch.Tensor,
+        speckle: Callable[[Sequence[int]], torch.Tensor],
     ) -> Batch:
-        """The clean stills, the encoder's mean of the noised ones, and the added conditions."""
-        noised = stills + strength[:, None, None, None] * speckle
-        device = next(self._autoencoder.parameters()).device
-        mean, _ = self._autoencoder.encode(noised[:, None].to(device))
+        """The token or what it is made of, the encoder's mean of the noised first frame, and the added conditions.
+
+        Args:
+            strength: (B,) of the noise on the first frame; where conditions are kept, they have theirs.
+            pick: (B,) in 0..1: which of a window's kept frames; 0 the first, whose strength is the usual one.
+            speckle: unit noise (B, *shape) for frames of a shape.
+        """
+        if self._conditions is not None:
+            kept = self._conditions.of(windows, pick)
+            strength, found = kept.pop("strength"), kept
+        else:
+            stills = self._data.stills(windows)
+            noised = stills + strength[:, None, None, None] * speckle(stills.shape[1:])
+            device = next(self._autoencoder.parameters()).device
+            mean, _ = self._autoencoder.encode(noised[:, None].to(device))
+            found = {"still": stills, "condition": mean[:, 0].cpu()}
         rates = torch.tensor([window.fps - 1.0 for window in windows])
         motion = torch.tensor([float(window.motion_bucket) for window in windows])
-        return {
-            "still": stills,
-            "condition": mean[:, 0].cpu(),
-            "added": torch.stack([rates, motion, strength], dim=1),
-        }
+        return {**found, "added": torch.stack([rates, motion, strength], dim=1)}
 
 
 def best(library: Library, windows: Sequence[Window], signal: str, percent: float) -> list[Window]:
@@ -336,9 +397,9 @@ def best(library: Library, windows: Sequence[Window], signal: str, percent: floa
     return [window for window in videos if window.id in kept]
 
 
-def _draws(settings: recipe.Stage, seed: int, stage: str, step: int) -> batches.Draws:
+def _draws(settings: recipe.Stage, seed: int, stage: str, step: int, size: int) -> batches.Draws:
     return batches.draw(
-        settings.batch,
+        size,
         seed,
         stage,
         step,
@@ -351,13 +412,6 @@ def _draws(settings: recipe.Stage, seed: int, stage: str, step: int) -> batches.
     )
 
 
-def _chosen(
-    windows: Sequence[Window], settings: recipe.Stage, seed: int, stage: str, step: int, rows: Sequence[int]
-) -> list[Window]:
-    chosen = choose(len(windows), settings.batch, seed, stage, step)
-    return [windows[chosen[row]] for row in rows]
-
-
 def _judge(
     losses: Callable[[Batch], torch.Tensor],
     windows: Sequence[Window],
@@ -365,7 +419,8 @@ def _judge(
     size: int,
 ) -> dict[str, Any]:
     """{"heldout": mean loss, "heldout_by_sigma": {sigma: loss}}; the batches are the same at every sigma."""
-    parts = [fixed(windows[first : first + size]) for first in range(0, len(windows), size)]
+    alike = {shape: [w for w in windows if w.shape == shape] for shape in sorted({w.shape for w in windows})}
+    parts = [fixed(same[first : first + size]) for same in alike.values() for first in range(0, len(same), size)]
     by_sigma = {}
     with torch.no_grad():
         for sigma in HELDOUT_SIGMAS:

@@ -2,7 +2,7 @@
 left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,8 @@ def train(
     where = pick(device)
     autoencoder = load_autoencoder(library.path / fact["autoencoder"], where)
     data = Encoded.of(library, fact["pixels"], fact["latents"], autoencoder.scaling_factor, windows)
-    size = encode.windows.size // autoencoder.factor
+    long, *frame = max(encode.windows.shapes)
+    size = min(frame) // autoencoder.factor
     metrics = Metrics(Path(run_folder) / "metrics.jsonl")
     if main_process() and not metrics.lines(AUTOENCODER):
         metrics.put(AUTOENCODER, Metrics(library.path / fact["autoencoder"] / "metrics.jsonl").lines(AUTOENCODER))
@@ -86,9 +87,8 @@ def train(
 
     image = work.image(data) if "image" in chosen else None
     start = image.unet if image else fresh(work.shape(4), seed_of(seed, "image", "weights"))
-    video = VideoNetwork(
-        inflate(start), ImageEmbedder.build(settings.network.context, seed=seed_of(seed, "image embedder"))
-    )
+    embedder = ImageEmbedder.build(settings.network.context, seed=seed_of(seed, "image embedder"))
+    video = VideoNetwork(inflate(start), embedder)
     for name in ("video", "finetune"):
         if name in chosen:
             work.video(name, data, video, autoencoder)
@@ -98,19 +98,19 @@ def train(
     parameters = counts(
         unet=video.unet,
         autoencoder=autoencoder,
-        image_embedder=video.image_embedder,
+        image_embedder=embedder,
         text_embedder=image.text_embedder if image else None,
     )
     save_model(
         folder,
         video.unet,
         autoencoder.cpu(),
-        video.image_embedder,
+        embedder,
         text_embedder=image.text_embedder if image else None,
         unet_image=image.unet if image else None,
         card=card(library, settings, encode, selection, seed, windows, metrics, chosen, parameters),
-        frames=encode.windows.frames,
-        size=encode.windows.size,
+        frames=long,
+        size=(frame[0], frame[1]),
         fps=encode.windows.fps,
     )
     library.facts[f"model/{settings.name}"] = made
@@ -142,7 +142,7 @@ class _Work:
             context=network.context,
             embed=network.embed,
             in_channels=channels,
-            frames=self.encode.windows.frames,
+            frames=max(self.encode.windows.shapes)[0],
             sample_size=self.latent,
         )
 
@@ -195,14 +195,18 @@ def _fact(library: Library, selection: str) -> dict[str, Any]:
 
 def _same(encode: recipe.Encode, windows: Sequence[Window]) -> None:
     """The windows that are there are those of these settings."""
-    there = next((window for window in windows if not window.photo), None)
-    wanted = encode.windows.frames, encode.windows.size
-    if there is None or (len(there.pts), there.size) != wanted:
-        found = f"{len(there.pts)} frames of {there.size} pixels" if there else "no window"
+    there = {window.shape for window in windows if not window.photo}
+    wanted = set(encode.windows.shapes)
+    if not there or not there <= wanted:
         raise MareyError(
-            f"The selection was encoded to {found}, the recipe asks for {wanted[0]} frames of {wanted[1]}: "
+            f"The selection was encoded to {_said(there)}, the recipe asks for {_said(wanted)}: "
             "`marey encode` with this recipe would do."
         )
+
+
+def _said(shapes: Iterable[tuple[int, int, int]]) -> str:
+    words = [f"{frames} frames of {height}x{width} pixels" for frames, height, width in sorted(shapes)]
+    return ", ".join(words) or "no window"
 
 
 def _fingerprints(
@@ -219,7 +223,7 @@ def _fingerprints(
             VERSION,
             fact["latents"],
             [window.id for window in windows],
-            encode.windows.frames,
+            encode.windows.frames if not encode.windows.buckets else encode.windows.buckets,
             settings.network.model_dump(mode="json"),
             seed,
         ]

@@ -57,14 +57,22 @@ class Window:
     """The one with the largest share, which held-out windows are judged with."""
     photo: bool
     size: int
-    """Height and width of the stored frames."""
+    """Height of the stored frames, and their width where that is 0."""
     captions: tuple[tuple[str, float], ...] = ()
     """All that training draws from, each with its share; 1 in all, and none of a clip without captions."""
+    width: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width."""
+        return len(self.pts), self.size, self.width or self.size
 
     def info(self) -> dict[str, Any]:
         """As the catalog's table `tensors` holds it."""
         table = asdict(self)
         del table["id"]
+        if not self.width:  # as before there was any other shape
+            del table["width"]
         return {**table, "pts": list(self.pts), "captions": [list(pair) for pair in self.captions]}
 
     @classmethod
@@ -102,13 +110,15 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
         MareyError: there is no such selection, no clip in it is long enough, or what it holds cannot be split.
     """
     clips = _selected(library, selection)
-    spans = {clip["id"]: _spans(clip, settings) for clip in clips}
+    shapes = {clip["id"]: shape_of(clip, settings) for clip in clips}
+    spans = {clip["id"]: _spans(clip, settings, shapes[clip["id"]][0]) for clip in clips}
     chosen = cap({clip: len(found) for clip, found in spans.items()}, settings.most)
     videos = {clip["id"]: len(chosen[clip["id"]]) for clip in clips if clip["kind"] == "video"}
     if not any(videos.values()):
         longest = max((clip["seconds"] for clip in clips if clip["kind"] == "video"), default=0.0)
         raise MareyError(
-            f"No clip of the selection {selection!r} is long enough for a window of {settings.frames} frames "
+            f"No clip of the selection {selection!r} is long enough for a window of "
+            f"{min(shape[0] for shape in settings.shapes)} frames "
             f"at {settings.fps:g} a second; the longest has {longest:.2f} s: fewer encode.windows.frames or other "
             "footage would do."
         )
@@ -133,6 +143,7 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
     times: dict[str, np.ndarray] = {}
     for clip in clips:
         name, photo = clip["id"], clip["kind"] == "photo"
+        long, height, width = shapes[name]
         if not chosen[name]:
             continue
         try:
@@ -140,7 +151,7 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
                 times[clip["footage"]] = _times(library, clip)
             for n in chosen[name]:
                 first, stride = spans[name][n]
-                frames = [] if photo else [first + stride * k for k in range(settings.frames)]
+                frames = [] if photo else [first + stride * k for k in range(long)]
                 pts = tuple(int(times[clip["footage"]][frame]) for frame in frames)
                 windows.append(
                     Window(
@@ -157,8 +168,9 @@ def plan(library: Library, settings: recipe.Windows, selection: str, seed: int) 
                         split=sides[name],
                         caption=captions[name][0],
                         photo=photo,
-                        size=settings.size,
+                        size=height,
                         captions=captions[name][1],
+                        width=0 if width == height else width,
                     )
                 )
         except (MareyError, IndexError, ValueError, ZeroDivisionError) as error:
@@ -236,17 +248,30 @@ def _selected(library: Library, selection: str) -> list[dict[str, Any]]:
     )
 
 
-def _spans(clip: Mapping[str, Any], settings: recipe.Windows) -> list[tuple[int, int]]:
+def shape_of(clip: Mapping[str, Any], settings: recipe.Windows) -> tuple[int, int, int]:
+    """(frames, height, width) of a clip's windows: of the shapes nearest to its own proportions the longest that it
+    fills, or the shortest of them where it fills none.
+    """
+    own = math.log((clip["width"] or 1) / (clip["height"] or 1))
+    apart = {shape: round(abs(math.log(shape[2] / shape[1]) - own), 6) for shape in settings.shapes}
+    near = sorted(shape for shape in settings.shapes if apart[shape] == min(apart.values()))
+    if clip["kind"] == "photo" or not clip["fps"]:
+        return near[0]
+    frames = math.ceil(clip["frames"] / stride_of(clip["fps"], settings.fps))
+    return next((shape for shape in reversed(near) if shape[0] <= frames), near[0])
+
+
+def _spans(clip: Mapping[str, Any], settings: recipe.Windows, long: int) -> list[tuple[int, int]]:
     """(first frame in the footage, stride) of each window of a clip."""
     if clip["kind"] == "photo":
         return [(0, 1)]
     if not clip["fps"]:
         return []
     stride = stride_of(clip["fps"], settings.fps)
-    count = math.ceil(clip["frames"] / stride) // settings.frames
-    over = clip["frames"] - ((count * settings.frames - 1) * stride + 1)
+    count = math.ceil(clip["frames"] / stride) // long
+    over = clip["frames"] - ((count * long - 1) * stride + 1)
     start = clip["start_frame"] + over // 2
-    return [(start + n * settings.frames * stride, stride) for n in range(count)]
+    return [(start + n * long * stride, stride) for n in range(count)]
 
 
 def _times(library: Library, clip: Mapping[str, Any]) -> np.ndarray:
