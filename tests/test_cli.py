@@ -78,6 +78,8 @@ def test_version() -> None:
         (["export", "nowhere"], "nowhere"),
         (["export", "library", "--as", "zip"], "webdataset"),
         (["animate", "no-such.png", "--model", "nowhere"], "nowhere"),
+        (["animate", "no-such.png", "--size", "64"], "HEIGHTxWIDTH"),
+        (["animate", "no-such.png", "--plan"], "--vram 8, 12, 16 or 24"),
         (["train", "library", "--dtype", "int8"], "bfloat16"),
         (["generate", "library", "--run", "../../elsewhere"], "plain name"),
     ],

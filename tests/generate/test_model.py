@@ -1,6 +1,7 @@
 """An open model against diffusers' own pipeline on the same folder."""
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 from diffusers import StableVideoDiffusionPipeline
 from PIL import Image
+from typer.testing import CliRunner
 
 import marey
+from marey.cli import app
 from marey.errors import MareyError
 from marey.generate import Model, Video
 from marey.generate.offload import Saving
@@ -218,6 +221,11 @@ def test_a_video_is_saved_as_a_file_that_plays(model, tmp_path):
     video = model.animate(stills()[0], fps=5)
     saved = video.save(tmp_path / "out" / "video.mp4")
     found = probe(saved)
+    with Image.open(video.save(tmp_path / "video.gif")) as image:
+        assert (image.size, image.n_frames, image.info["duration"]) == ((48, 32), 4, 200)
+    for path, said in (("video.avi", "ending in .mp4 or .gif"), ("video.gif/a.mp4", "cannot be written")):
+        with pytest.raises(MareyError, match=said):
+            video.save(tmp_path / path)
     assert (found.width, found.height, found.frames) == (48, 32, 4)
     assert found.fps == pytest.approx(5)
 
@@ -332,6 +340,18 @@ def test_the_package_offers_the_model():
         ({"noise": torch.zeros(1, 4, 4, 8, 8)}, r"noise is \(1, 4, 4, 8, 8\): \(1, 4, 4, 8, 12\)"),
         ({"output": "gif"}, "'video' or 'latents'"),
         ({"fit": "stretch"}, "no fit 'stretch'"),
+        ({"frames": 2.5}, r"frames is 2\.5: a whole number such as 14"),
+        ({"frames": True}, "frames is True"),
+        ({"steps": "4"}, "steps is '4'"),
+        ({"motion": "x"}, "motion is 'x': a number such as 127"),
+        ({"seed": 2**70}, "a number of 64 bits"),
+        ({"size": 64}, r"size is 64: \(height, width\)"),
+        ({"size": (64.0, 64)}, r"size is \(64\.0, 64\)"),
+        ({"guidance": (1.0, 2.0, 3.0)}, r"guidance is \(1\.0, 2\.0, 3\.0\): one weight"),
+        ({"noise": torch.full((1, 4, 4, 8, 12), float("nan"))}, "not finite"),
+        ({"noise": torch.zeros(1, 4, 4, 8, 12, dtype=torch.int64)}, r"noise is of torch\.int64"),
+        ({"noise": [0.0]}, "noise is of list"),
+        ({"preview": "clip.jpg"}, r"clip\.jpg: a name ending in \.png or \.gif"),
         ({"decode_chunk": 0}, "decode_chunk is 0"),
     ],
 )
@@ -355,9 +375,30 @@ def test_many_stills_that_will_not_do_are_named(model, changes, said):
         model.continue_stills(**{"stills": stills(), "seeds": [0], **changes})
 
 
+def test_the_command_line_previews_pads_and_plans(folder, tmp_path):
+    still, out = tmp_path / "still.png", tmp_path / "out.gif"
+    Image.fromarray(stills(1, 40, 40)[0]).save(still)
+    words = ["animate", str(still), "--model", str(folder), "--device", "cpu", "--steps", "2", "--json"]
+    shown = ["--preview", str(tmp_path / "seen.png"), "--fit", "pad", "--size", "32x32", "--decode-chunk", "2"]
+    ended = CliRunner().invoke(app, [*words, "--out", str(out), *shown])
+    assert ended.exit_code == 0, ended.output
+    assert out.is_file()
+    with Image.open(tmp_path / "seen.png") as image:
+        assert image.width > 4 * 192
+    ended = CliRunner().invoke(app, [*words, "--plan", "--vram", "8", "--dtype", "bfloat16"])
+    assert ended.exit_code == 0, ended.output
+    planned = json.loads(ended.stdout)
+    assert (planned["frames"], planned["height"], planned["width"], planned["dtype"]) == (4, 32, 48, "bfloat16")
+    assert planned["saving"]["chunk"] is None
+
+
 def test_a_model_that_cannot_be_opened_says_why(tmp_path, folder):
     with pytest.raises(MareyError, match="There is no model at"):
         Model.open(tmp_path / "nowhere")
+    with pytest.raises(MareyError, match="The model is ''"):
+        Model.open("")
+    with pytest.raises(MareyError, match="vram is '8': a number"):
+        Model.open(folder, vram="8")
     with pytest.raises(MareyError, match="float16 is not for the CPU"):
         Model.open(folder, device="cpu", dtype="float16")
 

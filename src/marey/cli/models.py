@@ -192,15 +192,31 @@ def animate(
     solver: Annotated[str | None, typer.Option(help="Such as euler, dpmpp_2m or unipc.")] = None,
     schedule: Annotated[str, typer.Option(help="Of the noise levels: karras or ays.")] = "karras",
     lora: Annotated[list[str] | None, typer.Option(help="A LoRA, or LORA=STRENGTH; several may be given.")] = None,
+    fit: Annotated[str, typer.Option(help="crop, pad or squash: what is done with a still of another shape.")] = "crop",
+    size: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH in pixels; as trained otherwise.")] = None,
+    preview: Annotated[Path | None, typer.Option(help="A .gif or .png that shows the clip while it forms.")] = None,
+    taesdv: Annotated[Path | None, typer.Option(help="TAESDV's weights, for a better preview of SVD.")] = None,
+    decode_chunk: Annotated[int | None, typer.Option(help="Frames decoded at a time, blended; all otherwise.")] = None,
+    vram: Annotated[float | None, typer.Option(help="GiB of the card to fit, such as 8, 12, 16 or 24.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only tell what each stage would take with --vram.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: Json = False,
 ) -> None:
     """A still picture to a video."""
+    wanted = _size(size)
+    if plan:
+        from marey.generate.memory import plan_of
+
+        planned = plan_of(model, vram, frames=frames, size=wanted, dtype=dtype)
+        say(planned.to_json(), as_json, str(planned))
+        return
     from marey.generate import Model
 
     out = out or picture.with_suffix(".mp4")
-    opened = Model.open(model, device=device, dtype=dtype)
+    opened = Model.open(model, device=device, dtype=dtype, vram=vram)
+    if taesdv is not None:
+        opened.preview_by(taesdv)
     for word in lora or []:
         path, _, strength = word.partition("=")
         opened.adapt(path, _number(strength or "1", "--lora"))
@@ -214,6 +230,10 @@ def animate(
             steps=steps,
             solver=solver,
             schedule=schedule,
+            size=wanted,
+            fit=fit,
+            decode_chunk=decode_chunk,
+            preview=preview,
             progress=progress,
         )
     _written(video, out, as_json)
@@ -273,6 +293,15 @@ def _written(video: "Video", out: Path, as_json: bool) -> None:
         as_json,
         f"{out}: {count} frames of {width}x{height} at {float(video.fps):g} a second",
     )
+
+
+def _size(word: str | None) -> tuple[int, int] | None:
+    if word is None:
+        return None
+    height, _, width = word.lower().partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise MareyError(f"--size is {word!r}: HEIGHTxWIDTH in pixels, such as 320x576, would do.")
+    return int(height), int(width)
 
 
 def _number(word: str, option: str) -> float:

@@ -6,13 +6,24 @@ not seen; `usable` leaves room for it.
 """
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from marey.errors import MareyError
+from marey.generate.device import DTYPES
 from marey.generate.offload import Saving
-from marey.generate.shapes import Shapes, embedding_bytes, encoding_bytes, networks_of, unet_bytes, window_bytes
+from marey.generate.plan import plan_for
+from marey.generate.shapes import (
+    Shapes,
+    embedding_bytes,
+    encoding_bytes,
+    networks_of,
+    shapes_of,
+    unet_bytes,
+    window_bytes,
+)
 
 GIB = 2**30
 _CONTEXT, _GAPS = 0.6 * GIB, 0.08
@@ -144,6 +155,35 @@ def plan_memory(
         f"{vram:g} GiB do not hold {frames} frames of {width}x{height}: the least is {needs:.1f}, for "
         f"{worst.name}; fewer frames or a smaller size would do."
     )
+
+
+def plan_of(
+    model: str | Path | None,
+    vram: float | None,
+    *,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
+    dtype: str = "auto",
+) -> MemoryPlan:
+    """What a call of a model would take on a card of `vram` GiB, none of which has to be here; for svd, svd-xt and
+    svd-xt-1.1 no weights either.
+
+    Args:
+        model: as of `Model.open`.
+        frames, size: of the clip; as trained otherwise.
+        dtype: of the UNet's and the embedder's weights; auto is float16.
+
+    Raises:
+        MareyError: no such model, frames, size or dtype, no number of GiB, or no way fits.
+    """
+    if vram is None:
+        raise MareyError("A plan needs the GiB that it is made for: --vram 8, 12, 16 or 24 would do.")
+    if dtype != "auto" and dtype not in DTYPES:
+        raise MareyError(f"There is no dtype {dtype!r}: auto, {', '.join(DTYPES)} would do.")
+    shapes, info = shapes_of(model)
+    plan = plan_for(info, shapes.factor, frames=frames, size=size)
+    kind = torch.float16 if dtype == "auto" else DTYPES[dtype]
+    return plan_memory(shapes, plan.frames, plan.height, plan.width, vram, dtype=kind, guided=plan.guided)
 
 
 def count_stages(

@@ -1,8 +1,7 @@
 """A model that is open: stills in, videos out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
@@ -11,15 +10,16 @@ import torch
 from torch import Tensor
 
 from marey.errors import MareyError
+from marey.generate.asked import check_kinds, noise_of
 from marey.generate.device import pick, pick_dtype
 from marey.generate.imagine import imagine
 from marey.generate.offload import Saving, chunk_feed_forward, visiting
 from marey.generate.plan import Guidance, Plan, each, fps_for, motion_for, plan_for
-from marey.generate.preview import Drawer, Preview, frames_of, linear_of
+from marey.generate.preview import Drawer, Preview, PreviewFile, frames_of, linear_of
 from marey.generate.sampling import sample
 from marey.generate.still import Fit, still_pixels
 from marey.generate.tiny import place_of
-from marey.media import write_video
+from marey.generate.video import Video
 from marey.network.folder import ModelInfo, Parts
 from marey.network.lora import remove_adapters
 from marey.network.lora_formats import load_adapter
@@ -27,19 +27,6 @@ from marey.network.memory import keep_freed_memory
 from marey.network.sources import parts_of
 from marey.network.taesdv import load_taesdv
 from marey.progress import Progress, silent
-
-
-@dataclass(frozen=True)
-class Video:
-    """Frames uint8 (T, H, W, 3) in RGB at `fps` frames a second."""
-
-    frames: np.ndarray
-    fps: float | Fraction
-
-    def save(self, path: str | Path, *, crf: float = 18) -> Path:
-        """Write an MP4 that plays in any browser; it appears when it is whole."""
-        write_video(path, self.frames, self.fps, crf=crf)
-        return Path(path)
 
 
 class Model:
@@ -96,6 +83,7 @@ class Model:
         Raises:
             MareyError: no such model, a broken or unsafe one, or a device or dtype that cannot be had.
         """
+        check_kinds({"model": model, "vram": vram})
         where = pick(device)
         keep_freed_memory()
         parts = parts_of(place_of(model), unet=unet)
@@ -148,7 +136,7 @@ class Model:
         noise: Tensor | None = None,
         output: Literal["video", "latents"] = "video",
         decode_chunk: int | None = None,
-        preview: Preview | None = None,
+        preview: Preview | str | Path | None = None,
         progress: Progress = silent,
     ) -> Video | Tensor:
         """A still to a video that begins with it. What is not said is as the model's folder has it.
@@ -173,13 +161,14 @@ class Model:
             decode_chunk: decode so many frames at a time, blended where chunks overlap: less memory, and nearly the
                 same. None: all at once, or what `vram` asks for.
             preview: called after each step with its number, how many there are, and the clip as it is expected to be,
-                uint8 (T, h, w, 3): small, and rough at first.
+                uint8 (T, h, w, 3): small, and rough at first. Or a .gif or .png that is replaced after each step.
             output: "video", or "latents": (1, T, C, h, w) float32 as the UNet knows them, undecoded.
             progress: told of each step.
 
         Raises:
             MareyError: a still, size, number or noise that will not do.
         """
+        check_kinds(locals())
         plan = plan_for(
             self.info,
             self.parts.autoencoder.factor,
@@ -195,13 +184,15 @@ class Model:
             raise MareyError(f"There is no output {output!r}: 'video' or 'latents' would do.")
         rate = fps_for(self.info, fps)
         saving = self._saving(plan, decode_chunk)
+        if isinstance(preview, (str, Path)):
+            preview = PreviewFile(preview, rate)
         latents = self._sample(
             plan,
             still_pixels(image, plan.height, plan.width, fit)[None],
             [rate],
             [motion_for(self.info, motion)],
             [seed],
-            noise,
+            noise_of(noise),
             _told(progress, 0, plan.steps),
             saving=saving,
             seen=None if preview is None else self._shown(preview, plan.steps),
@@ -237,6 +228,7 @@ class Model:
         Raises:
             MareyError: a model that takes no text, an empty text, or a still or number that will not do.
         """
+        check_kinds(locals())
         plan = plan_for(
             self.info,
             self.parts.autoencoder.factor,
@@ -288,6 +280,8 @@ class Model:
         Raises:
             MareyError: stills or numbers that will not do.
         """
+        numbers = {"frames": frames, "steps": steps, "guidance": guidance, "noise_aug": noise_aug, "batch": batch}
+        check_kinds({**numbers, "sigma_min": sigma_min, "sigma_max": sigma_max})
         if stills.ndim != 4 or stills.shape[3] != 3 or stills.dtype != np.uint8:
             raise MareyError(
                 f"The stills are {stills.dtype} {stills.shape}: uint8 (stills, height, width, 3) would do."

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from marey.diffusion.noise import seeded
 from marey.errors import MareyError
-from marey.media import contact_sheet
+from marey.generate.video import write_gif
+from marey.media import contact_sheet, png_bytes
 from marey.network.autoencoder import Autoencoder
 
 Preview = Callable[[int, int, np.ndarray], None]
@@ -102,22 +102,20 @@ class PreviewFile:
     """
 
     def __init__(self, path: str | Path, fps: float = 7.0) -> None:
-        self.path, self.fps = Path(path), fps
+        self.path, self.fps = Path(path).expanduser(), fps
         if self.path.suffix.lower() not in (".gif", ".png"):
             raise MareyError(f"The preview's file is {self.path}: a name ending in .png or .gif would do.")
 
     def __call__(self, step: int, of: int, frames: np.ndarray) -> None:
         frames = _large(frames)
+        if self.path.suffix.lower() == ".gif":
+            write_gif(self.path, frames, self.fps)
+            return
+        rows = [list(frames[n : n + _ROW]) for n in range(0, len(frames), _ROW)]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            if self.path.suffix.lower() == ".gif":
-                first, *rest = (Image.fromarray(frame) for frame in frames)
-                pause = max(round(1000 / self.fps), 20)
-                first.save(part, "GIF", save_all=True, append_images=rest, duration=pause, loop=0)
-            else:
-                rows = [list(frames[n : n + _ROW]) for n in range(0, len(frames), _ROW)]
-                Image.fromarray(contact_sheet(rows, height=frames.shape[1])).save(part, "PNG")
+            part.write_bytes(png_bytes(contact_sheet(rows, height=frames.shape[1])))
             os.replace(part, self.path)
         finally:
             part.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 
 from marey.generate.counting import FusedAttention, count_bytes
 from marey.generate.offload import Saving, chunk_feed_forward
+from marey.generate.tiny import place_of
 from marey.network.autoencoder import Autoencoder, AutoencoderConfig
 from marey.network.config import UNetConfig
 from marey.network.embedders import IMAGE_SIZE, ImageEmbedder
-from marey.network.folder import Parts
+from marey.network.folder import ModelInfo, Parts
+from marey.network.sources import PUBLISHED, parts_of
 from marey.network.unet import SpatioTemporalUNet
 
 
@@ -62,6 +65,19 @@ SVD = Shapes(
     ),
 )
 """Stable Video Diffusion's (svd.md §1.2, §1.4, §1.9), of which no weights are needed to plan."""
+
+
+def shapes_of(model: str | Path | None) -> tuple[Shapes, ModelInfo]:
+    """The shapes of a model, and what it was trained on; nothing is fetched for Stability's own.
+
+    Raises:
+        MareyError: there is no such model.
+    """
+    name = str(model)
+    if not Path(name).exists() and name in {*PUBLISHED, *PUBLISHED.values()}:
+        return SVD, ModelInfo(frames=25 if "xt" in name else 14)
+    parts = parts_of(place_of(model))
+    return Shapes.of(parts), parts.info
 
 
 @dataclass(frozen=True)
