@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.network.config import GROUPS
+from marey.network.doubling import doubled
 from marey.network.linear import Linear
 from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, Mixer, SpatioTemporalResBlock, TemporalConv
@@ -47,7 +48,7 @@ class Upsampler(nn.Module):
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return doubled(x, self.conv)
 
 
 class DecoderMiddle(nn.Module):
@@ -110,7 +111,7 @@ class TemporalDecoder(nn.Module):
         x = self.mid_block(x, clips)
         for level in self.up_blocks:
             x = level(x, clips)
-        x = self.conv_out(functional.silu(self.conv_norm_out(x)))
+        x = self.conv_out(functional.silu(self.conv_norm_out(x), inplace=not torch.is_grad_enabled()))
         height, width = x.shape[-2:]
         return clips.to_frames(self.time_conv_out(clips.to_clips(x)), height, width)
 

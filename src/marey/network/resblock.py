@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marey.network.config import GROUPS
+from marey.network.linear import PointConv
 from marey.network.norm import GroupNorm
+
+_CHUNK = 2**22
+"""Without gradients a spatial block takes as many frames at a time as have this many numbers: what it makes on the way
+then stays in the cache, and large clips take less memory."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +92,35 @@ class ResBlock(nn.Module):
         self.time_emb_proj = nn.Linear(emb, out_channels) if emb else None
         self.norm2 = GroupNorm(GROUPS, out_channels, eps=eps)
         self.conv2 = _conv(out_channels, out_channels, temporal)
-        self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
+        self.conv_shortcut = PointConv(in_channels, out_channels) if in_channels != out_channels else None
 
     def branch(self, x: Tensor, shift: Tensor | None) -> Tensor:
         """The residual alone. `shift`: the projected embedding, broadcast over x after the first convolution."""
-        x = self.conv1(functional.silu(self.norm1(x)))
+        own = not torch.is_grad_enabled()  # what is made here may be overwritten, and is let go of, here
+        x = functional.silu(self.norm1(x), inplace=own)
+        x = self.conv1(x)
         if shift is not None:
-            x = x + shift
-        return self.conv2(functional.silu(self.norm2(x)))
+            x = x.add_(shift) if own else x + shift
+        x = functional.silu(self.norm2(x), inplace=own)
+        return self.conv2(x)
 
     def forward(self, x: Tensor, shift: Tensor | None) -> Tensor:
-        return (x if self.conv_shortcut is None else self.conv_shortcut(x)) + self.branch(x, shift)
+        """x: (N, C, H, W). shift: (N, C', 1, 1)."""
+        if torch.is_grad_enabled():
+            return self.past(x) + self.branch(x, shift)
+        at_once = max(1, _CHUNK * len(x) // x.numel()) if x.device.type == "cpu" else len(x)
+        if at_once >= len(x):
+            return self.branch(x, shift).add_(self.past(x))
+        shape = (len(x), self.conv2.weight.shape[0], *x.shape[2:])
+        out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        for n in range(0, len(x), at_once):
+            some = slice(n, n + at_once)
+            torch.add(self.past(x[some]), self.branch(x[some], None if shift is None else shift[some]), out=out[some])
+        return out
+
+    def past(self, x: Tensor) -> Tensor:
+        """What the residual is added to."""
+        return x if self.conv_shortcut is None else self.conv_shortcut(x)
 
 
 class SpatioTemporalResBlock(nn.Module):
@@ -144,7 +167,10 @@ class SpatioTemporalResBlock(nn.Module):
         shift = self.temporal_res_block.time_emb_proj
         by_clip = None if emb is None or shift is None else shift(emb).transpose(1, 2)[..., None]  # (B, C, 1 or T, 1)
         share = self.time_mixer.temporal(clips)[:, None, :, None]  # (1 or B, 1, 1 or T, 1)
-        clip = torch.addcmul(clip, self.temporal_res_block.branch(clip, by_clip), share.to(clip.dtype))
+        residual = self.temporal_res_block.branch(clip, by_clip)
+        # Without gradients the mix takes the place of the spatial result, which is no one else's.
+        own = None if torch.is_grad_enabled() else clip
+        clip = torch.addcmul(clip, residual, share.to(clip.dtype), out=own)
         return clips.to_frames(clip, height, width)
 
 

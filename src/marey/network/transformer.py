@@ -16,6 +16,10 @@ from marey.network.resblock import Clips, Mixer
 
 _MOST_WEIGHTS = 2**25
 """Attention weights that may lie in memory at once."""
+_LEAST_TOKENS, _TILE = 512, 2**20
+"""Fewer tokens are not worth attending in tiles; weights in a tile."""
+_ROWS = 2048
+"""Tokens that a feed-forward layer takes at a time without gradients: its four times wider rows stay in the cache."""
 
 
 def sinusoid(values: Tensor, width: int) -> Tensor:
@@ -49,7 +53,26 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         # The fused kernel for it takes three times as long there.
         flat = (y.flatten(0, 1) for y in (q, k, v))
         return attend_by_products(*flat).view(*q.shape[:3], -1)
+    many = min(q.shape[-2], k.shape[-2]) >= _LEAST_TOKENS
+    if q.device.type == "cpu" and q.dtype == torch.float32 and many and not torch.is_grad_enabled():
+        return attend_by_tiles(q, k, v)
     return functional.scaled_dot_product_attention(q, k, v)
+
+
+def attend_by_tiles(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same, some queries of one head at a time: their weights stay in the cache, and both products are done by the
+    kernels of `project`, which torch's fused kernel does not use; two thirds of its time for 1,024 tokens."""
+    count, heads, queries, depth = q.shape
+    out = q.new_empty(count, queries, heads, depth).transpose(1, 2)  # as those who call it lay it out
+    at_once = max(_LEAST_TOKENS, _TILE // k.shape[-2])
+    for n in range(count):
+        for head in range(heads):
+            keys, values = k[n, head].contiguous(), v[n, head].t().contiguous()
+            for start in range(0, queries, at_once):
+                some = slice(start, start + at_once)
+                weights = torch.softmax(project(q[n, head, some] * depth**-0.5, keys, None), dim=-1)
+                out[n, head, some] = project(weights, values, None)
+    return out
 
 
 def attend_by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -109,7 +132,8 @@ class GEGLU(nn.Module):
         else:
             # Two products of half the size: nothing is copied apart afterwards, and what is allocated is half as large.
             weights, biases = self.proj.weight.chunk(2), self.proj.bias.chunk(2)
-            value, gate = (project(x, weight, bias) for weight, bias in zip(weights, biases, strict=True))
+            value, gate = project(x, weights[0], biases[0]), project(x, weights[1], biases[1], gelu=True)
+            return value * gate if torch.is_grad_enabled() else value.mul_(gate)
         return value * functional.gelu(gate)
 
 
@@ -134,6 +158,14 @@ class FeedForward(nn.Module):
             place.copy_(self.net[2](self.net[0](some)))
         return y
 
+    def add_to(self, x: Tensor, norm: nn.Module) -> Tensor:
+        """x plus the layer of its normalisation. Without gradients x is overwritten, some rows at a time."""
+        if torch.is_grad_enabled():
+            return x + self(norm(x))
+        for rows in x.view(-1, x.shape[-1]).split(_ROWS):
+            rows.add_(self(norm(rows)))
+        return x
+
 
 class TransformerBlock(nn.Module):
     """Attention among pixels, attention to the context, feed-forward; each after a layer normalisation, each added."""
@@ -148,10 +180,10 @@ class TransformerBlock(nn.Module):
         self.ff = FeedForward(width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """x: (B, T, P, C). context: (B, N, D)."""
-        x = x + self.attend(self.norm1(x))
+        """x: (B, T, P, C), overwritten where no gradients are asked for. context: (B, N, D)."""
+        x = _plus(x, self.attend(self.norm1(x)))
         x = self.to_context(x, context)
-        return x + self.ff(self.norm3(x))
+        return self.ff.add_to(x, self.norm3)
 
     def attend(self, x: Tensor) -> Tensor:
         return self.attn1(x.flatten(0, 1)).view_as(x)
@@ -159,8 +191,8 @@ class TransformerBlock(nn.Module):
     def to_context(self, x: Tensor, context: Tensor) -> Tensor:
         """Every pixel of every frame asks the context of its clip, so that keys and values are made once a clip."""
         if context.shape[1] == 1:
-            return x + self.attn2.of_one_token(context)[:, None]
-        return x + self.attn2(self.norm2(x).flatten(1, 2), context).view_as(x)
+            return _plus(x, self.attn2.of_one_token(context)[:, None])
+        return _plus(x, self.attn2(self.norm2(x).flatten(1, 2), context).view_as(x))
 
 
 class TemporalTransformerBlock(TransformerBlock):
@@ -172,8 +204,8 @@ class TemporalTransformerBlock(TransformerBlock):
         self.ff_in = FeedForward(width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """x: (B, T, P, C). context: (B, N, D)."""
-        return super().forward(x + self.ff_in(self.norm_in(x)), context)
+        """x: (B, T, P, C), overwritten where no gradients are asked for. context: (B, N, D)."""
+        return super().forward(self.ff_in.add_to(x, self.norm_in), context)
 
     def attend(self, x: Tensor) -> Tensor:
         return self.attn1.over_time(x)
@@ -206,6 +238,12 @@ class SpatioTemporalTransformer(nn.Module):
         for spatial, temporal in zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True):
             tokens = spatial(tokens, context)
             if not clips.only_stills:
-                tokens = torch.lerp(tokens, temporal(tokens + place, context), share)
+                own = None if torch.is_grad_enabled() else tokens
+                tokens = torch.lerp(tokens, temporal(tokens + place, context), share, out=own)
         tokens = self.proj_out(tokens).view(-1, height, width, channels)
-        return x + tokens.permute(0, 3, 1, 2)
+        return _plus(tokens.permute(0, 3, 1, 2), x)
+
+
+def _plus(x: Tensor, y: Tensor) -> Tensor:
+    """x + y; without gradients in the place of x."""
+    return x + y if torch.is_grad_enabled() else x.add_(y)

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from marey.errors import MareyError
 from marey.network.config import GROUPS, UNetConfig
+from marey.network.doubling import doubled
 from marey.network.norm import GroupNorm
 from marey.network.resblock import Clips, SpatioTemporalResBlock
 from marey.network.transformer import Embedding, SpatioTemporalTransformer, sinusoid
@@ -196,7 +197,7 @@ class SpatioTemporalUNet(nn.Module):
                 x = pair(torch.cat([x, skips.pop()], dim=1), resnet, attention)
                 if double is not None:
                     # To the size of what is read next: an odd size was rounded up on the way down.
-                    x = double(functional.interpolate(x, size=skips[-1].shape[-2:], mode="nearest"))
+                    x = doubled(x, double.conv, (skips[-1].shape[-2], skips[-1].shape[-1]))
             return x
 
         x = go_down(x, downs[:outer])
