@@ -7,7 +7,17 @@ import torch
 from diffusers.models.embeddings import get_timestep_embedding
 from torch.nn import functional
 
-from marey.network.transformer import Attention, attend, attend_by_products, sinusoid
+from marey.network import transformer
+from marey.network.resblock import Clips
+from marey.network.transformer import (
+    Attention,
+    FeedForward,
+    SpatioTemporalTransformer,
+    attend,
+    attend_by_products,
+    attend_by_tiles,
+    sinusoid,
+)
 
 
 def test_products_and_the_fused_kernel_agree():
@@ -18,6 +28,47 @@ def test_products_and_the_fused_kernel_agree():
     half = attend(*(y.bfloat16() for y in (q, k, v)))
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("tokens", [(600, 600), (1100, 520), (5, 7)])
+def test_tiles_of_queries_and_the_fused_kernel_agree(monkeypatch, tokens):
+    torch.manual_seed(0)
+    monkeypatch.setattr(transformer, "_TILE", 2**18)
+    q, k, v = (torch.randn(2, 3, n, 8) for n in (tokens[0], tokens[1], tokens[1]))
+    expected = functional.scaled_dot_product_attention(q, k, v)
+    with torch.no_grad():
+        torch.testing.assert_close(attend_by_tiles(q, k, v), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(attend(q, k, v), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [None, 7])
+def test_the_feed_forward_layer_adds_to_its_input_in_pieces(rows):
+    torch.manual_seed(0)
+    layer, norm = FeedForward(16), torch.nn.LayerNorm(16)
+    layer.rows = rows
+    x = torch.randn(2, 3, 700, 16)
+    slow = layer.add_to(x, norm)
+    torch.testing.assert_close(slow.detach(), (x + layer.net[2](layer.net[0](norm(x)))).detach(), rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        own = x.clone()
+        assert layer.add_to(own, norm) is own
+    torch.testing.assert_close(own, slow.detach(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [1, 3])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_the_way_with_gradients_and_the_one_without_agree(tokens, dtype, most):
+    torch.manual_seed(0)
+    made = SpatioTemporalTransformer(32, 2, 12, layers=2).to(dtype)
+    torch.nn.init.normal_(made.time_mixer.mix_factor)
+    x = torch.randn(6, 32, 24, 25, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    context, before = torch.randn(2, tokens, 12, dtype=dtype), x.clone()
+    slow = made(x, context, Clips(2, 3))
+    assert slow.requires_grad
+    with torch.no_grad():
+        fast = made(x, context, Clips(2, 3))
+    assert float((fast - slow.detach()).abs().max() / fast.abs().max()) < most
+    assert torch.equal(x, before)
 
 
 def test_attention_over_time_is_that_of_each_pixels_frames():

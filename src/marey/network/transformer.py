@@ -19,7 +19,8 @@ _MOST_WEIGHTS = 2**25
 _LEAST_TOKENS, _TILE = 512, 2**20
 """Fewer tokens are not worth attending in tiles; weights in a tile."""
 _ROWS = 2048
-"""Tokens that a feed-forward layer takes at a time without gradients: its four times wider rows stay in the cache."""
+"""Tokens that a feed-forward layer takes at a time on a CPU without gradients: its four times wider rows stay in the
+cache."""
 
 
 def sinusoid(values: Tensor, width: int) -> Tensor:
@@ -141,7 +142,7 @@ class FeedForward(nn.Module):
     """GEGLU of four times the width, and back.
 
     Attributes:
-        rows: at most so many tokens at a time, which is the same and takes less memory; None: all.
+        rows: without gradients at most so many tokens at a time, which is the same and takes less memory; None: all.
     """
 
     rows: int | None = None
@@ -151,7 +152,7 @@ class FeedForward(nn.Module):
         self.net = nn.ModuleList([GEGLU(width, 4 * width), nn.Identity(), Linear(4 * width, width)])
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.rows is None or x.numel() <= self.rows * x.shape[-1]:
+        if self.rows is None or torch.is_grad_enabled() or x.numel() <= self.rows * x.shape[-1]:
             return self.net[2](self.net[0](x))
         y = torch.empty_like(x)
         for some, place in zip(x.flatten(0, -2).split(self.rows), y.flatten(0, -2).split(self.rows), strict=True):
@@ -162,8 +163,9 @@ class FeedForward(nn.Module):
         """x plus the layer of its normalisation. Without gradients x is overwritten, some rows at a time."""
         if torch.is_grad_enabled():
             return x + self(norm(x))
-        for rows in x.view(-1, x.shape[-1]).split(_ROWS):
-            rows.add_(self(norm(rows)))
+        flat = x.view(-1, x.shape[-1])
+        for some in flat.split(self.rows or (_ROWS if x.device.type == "cpu" else len(flat))):
+            some.add_(self(norm(some)))
         return x
 
 

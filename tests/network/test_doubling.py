@@ -1,0 +1,39 @@
+"""Doubling by quarters against a doubled image and its convolution."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from marey.network import doubling
+from marey.network.doubling import by_quarters, doubled
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 1, 1), (3, 5, 4, 7), (2, 8, 3, 2)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_four_quarters_are_the_convolution_of_the_doubled_image(shape, layout):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(shape[1], 6, 3, padding=1).double()
+    x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout)
+    with torch.no_grad():
+        expected = conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+        torch.testing.assert_close(by_quarters(x, conv), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_pieces_of_a_batch_are_the_batch(monkeypatch):
+    conv, x = nn.Conv2d(4, 4, 3, padding=1).double(), torch.randn(5, 4, 3, 6, dtype=torch.float64)
+    with torch.no_grad():
+        whole = by_quarters(x, conv)
+        monkeypatch.setattr(doubling, "_CHUNK", 2 * x[0].numel())
+        torch.testing.assert_close(by_quarters(x, conv), whole, rtol=1e-12, atol=1e-12)
+
+
+def test_the_way_with_gradients_and_the_one_without_agree():
+    conv, x = nn.Conv2d(4, 6, 3, padding=1).double(), torch.randn(2, 4, 5, 3, dtype=torch.float64)
+    slow = doubled(x, conv)
+    assert slow.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(doubled(x, conv), slow.detach(), rtol=1e-12, atol=1e-12)
+        odd = doubled(x, conv, (9, 5))
+        assert odd.shape == (2, 6, 9, 5)
+        torch.testing.assert_close(odd, conv(functional.interpolate(x, size=(9, 5), mode="nearest")))
