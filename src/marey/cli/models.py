@@ -190,7 +190,14 @@ def animate(
     seed: int = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own otherwise.")] = None,
     solver: Annotated[str | None, typer.Option(help="Such as euler, dpmpp_2m or unipc.")] = None,
-    schedule: Annotated[str, typer.Option(help="Of the noise levels: karras or ays.")] = "karras",
+    schedule: Annotated[str | None, typer.Option(help="Of the noise levels: karras or ays.")] = None,
+    guidance: Annotated[
+        str | None, typer.Option(help="Such as 2, 1:3 or triangle:1:2.5; the model's otherwise.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="exact, fast or draft; what is said besides overrides it.")] = "exact",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Run without savings too, and say what they cost.")
+    ] = False,
     lora: Annotated[list[str] | None, typer.Option(help="A LoRA, or LORA=STRENGTH; several may be given.")] = None,
     fit: Annotated[str, typer.Option(help="crop, pad or squash: what is done with a still of another shape.")] = "crop",
     size: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH in pixels; as trained otherwise.")] = None,
@@ -234,6 +241,9 @@ def animate(
             fit=fit,
             decode_chunk=decode_chunk,
             preview=preview,
+            guidance=guidance,
+            preset=preset,
+            measure=measure,
             progress=progress,
         )
     _written(video, out, as_json)
@@ -289,9 +299,17 @@ def _written(video: "Video", out: Path, as_json: bool) -> None:
     video.save(out)
     count, height, width, _ = video.frames.shape
     say(
-        {"video": str(out), "frames": count, "fps": float(video.fps), "width": width, "height": height},
+        {
+            "video": str(out),
+            "frames": count,
+            "fps": float(video.fps),
+            "width": width,
+            "height": height,
+            **({"cost": video.cost.to_json()} if video.cost else {}),
+        },
         as_json,
-        f"{out}: {count} frames of {width}x{height} at {float(video.fps):g} a second",
+        f"{out}: {count} frames of {width}x{height} at {float(video.fps):g} a second"
+        + (f"\nThe savings cost: {video.cost}" if video.cost else ""),
     )
 
 

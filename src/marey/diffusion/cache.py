@@ -62,9 +62,11 @@ class Pace:
         self._full, self._since = 0, 0
         self._last: Tensor | None = None
 
-    def due(self, x: Tensor) -> bool:
-        """Whether the call with this input is to be full; it is taken to be what it is told."""
-        full = self._full < self.first or self._since >= self.most or self.change(x) >= self.threshold
+    def due(self, x: Tensor, *, must: bool = False) -> bool:
+        """Whether the call with this input is to be full, which it `must` be anyway, or not; it is taken to be what is
+        said here."""
+        must = must or self._full < self.first or self._since >= self.most
+        full = must or self.change(x) >= self.threshold
         if full:
             self._last, self._full, self._since = x, self._full + 1, 0
         else:

@@ -3,6 +3,8 @@
 Guiders give a weight a frame: (frames,), float32. `guide` goes by them.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -45,6 +47,44 @@ def trapezoid(low: float, high: float, frames: int, edge: float = 0.1) -> Tensor
     # The frame after an edge has the full weight, and is no part of it.
     up = low + (high - low) * torch.arange(count) / max(count, 1)
     return torch.cat([up, torch.full((frames - 2 * count,), float(high)), up.flip(0)])
+
+
+GUIDERS: dict[str, Callable[[float, float, int], Tensor]] = {
+    "linear": linear,
+    "triangle": triangle,
+    "trapezoid": trapezoid,
+}
+"""Those that are told by a low and a high weight."""
+
+
+def weights_named(guidance: float | str | tuple[float, float], frames: int) -> Tensor:
+    """The weights of each frame, (frames,).
+
+    Args:
+        guidance: one weight for all frames; the low and the high one of `linear`; or, as a text, a number, `LOW:HIGH`,
+            `constant:WEIGHT`, or NAME:LOW:HIGH with a name of `GUIDERS`, such as triangle:1:2.5.
+
+    Raises:
+        MareyError: a guider that there is not, or weights that cannot be.
+    """
+    if isinstance(guidance, (int, float)):
+        return constant(guidance, frames)
+    if not isinstance(guidance, str):
+        return linear(*guidance, frames)
+    name, *words = guidance.split(":")
+    if name != "constant" and name not in GUIDERS:  # numbers alone
+        name, words = ("constant" if not words else "linear"), [name, *words]
+    try:
+        weights = [float(word) for word in words]
+    except ValueError:
+        weights = []
+    if len(weights) != (1 if name == "constant" else 2):
+        raise MareyError(
+            f"There is no guidance {guidance!r}: a weight such as 2, two such as 1:3, or {', '.join(GUIDERS)} with "
+            "two, such as triangle:1:2.5, would do."
+        )
+    low, high = weights[0], weights[-1]
+    return constant(low, frames) if name == "constant" else GUIDERS[name](low, high, frames)
 
 
 def within(weights: Tensor, sigma: float, low: float, high: float) -> Tensor:

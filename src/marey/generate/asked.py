@@ -13,7 +13,7 @@ from marey.errors import MareyError
 
 _WHOLE = {"frames": 14, "steps": 25, "seed": 0, "decode_chunk": 8, "batch": 8}
 """Whole numbers, each with one that would do."""
-_REAL = {"fps": 7, "motion": 127, "noise_aug": 0.02, "sigma_min": 0.002, "sigma_max": 700.0, "vram": 8}
+_REAL = {"fps": 7, "motion": 127, "noise_aug": 0.02, "sigma_min": 0.002, "sigma_max": 700.0, "vram": 8, "cache": 0.2}
 _SEEDS = range(-(2**63), 2**64)
 
 
@@ -37,6 +37,8 @@ def check_kinds(asked: Mapping[str, Any]) -> None:
             raise MareyError(f"{name} is {value!r}: a number such as {_REAL[name]} would do.")
         if name == "size" and not (_pair(value) and all(_is(side, Integral) for side in value)):
             raise MareyError(f"size is {value!r}: (height, width) in pixels, such as (576, 1024), would do.")
+        if name == "guidance_interval" and not (_pair(value) and all(_is(level, Real) for level in value)):
+            raise MareyError(f"guidance_interval is {value!r}: two noise levels such as (0.1, 10.0) would do.")
         numbers = _is(value, Real) or (_pair(value) and all(_is(weight, Real) for weight in value))
         if name == "guidance" and not isinstance(value, str) and not numbers:
             raise MareyError(

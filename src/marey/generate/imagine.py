@@ -53,7 +53,7 @@ def imagine(
             progress("imagining", before + step, total)
 
         given = None if stills is None else stills[some]
-        latents = model._sample(plan, given, fps[some], motion[some], seeds[some], None, done, texts[some])
+        latents = model._sample(plan, given, fps[some], motion[some], seeds[some], None, done, texts[some]).latents
         videos[some] = model._decode(latents)
     return videos
 

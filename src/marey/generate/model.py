@@ -1,5 +1,6 @@
 """A model that is open: stills in, videos out."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,13 @@ from torch import Tensor
 
 from marey.errors import MareyError
 from marey.generate.asked import check_kinds, noise_of
-from marey.generate.device import pick, pick_dtype
+from marey.generate.device import fast_bfloat16, pick, pick_dtype
 from marey.generate.imagine import imagine
+from marey.generate.meter import cost
 from marey.generate.offload import Saving, chunk_feed_forward, visiting
 from marey.generate.plan import Guidance, Plan, each, fps_for, motion_for, plan_for
 from marey.generate.preview import Drawer, Preview, PreviewFile, frames_of, linear_of
-from marey.generate.sampling import sample
+from marey.generate.sampling import Sampled, sample
 from marey.generate.still import Fit, still_pixels
 from marey.generate.tiny import place_of
 from marey.generate.video import Video
@@ -26,6 +28,7 @@ from marey.network.lora_formats import load_adapter
 from marey.network.memory import keep_freed_memory
 from marey.network.sources import parts_of
 from marey.network.taesdv import load_taesdv
+from marey.network.unet import SpatioTemporalUNet
 from marey.progress import Progress, silent
 
 
@@ -48,6 +51,8 @@ class Model:
         self.dtype = dtype
         self.vram = vram
         self._drawer: Drawer | None = None
+        self._may_narrow = False
+        self._narrow: SpatioTemporalUNet | None = None
         parts.unet.to(dtype).eval().requires_grad_(False)
         parts.image_embedder.to(dtype).eval().requires_grad_(False)
         if parts.text_embedder is not None:
@@ -88,7 +93,9 @@ class Model:
         keep_freed_memory()
         parts = parts_of(place_of(model), unet=unet)
         saved = torch.float16 if vram is not None else parts.saved_dtype
-        return cls(parts, where, pick_dtype(dtype, where, saved), vram)
+        opened = cls(parts, where, pick_dtype(dtype, where, saved), vram)
+        opened._may_narrow = dtype == "auto" and vram is None and where.type == "cpu" and fast_bfloat16(where)
+        return opened
 
     def adapt(self, path: str | Path, strength: float = 1.0) -> Self:
         """Fuse a LoRA into the UNet's weights: one of peft's, or a file of a diffusers-, kohya- or sgm-style trainer.
@@ -105,6 +112,7 @@ class Model:
         """
         load_adapter(self.parts.unet, path, "fused", strength=strength)
         remove_adapters(self.parts.unet, fuse=True)
+        self._narrow = None
         return self
 
     @property
@@ -130,11 +138,15 @@ class Model:
         guidance: Guidance | None = None,
         noise_aug: float | None = None,
         solver: str | None = None,
-        schedule: str = "karras",
+        schedule: str | None = None,
         size: tuple[int, int] | None = None,
         fit: Fit = "crop",
         noise: Tensor | None = None,
         output: Literal["video", "latents"] = "video",
+        preset: str = "exact",
+        cache: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
+        measure: bool = False,
         decode_chunk: int | None = None,
         preview: Preview | str | Path | None = None,
         progress: Progress = silent,
@@ -148,12 +160,19 @@ class Model:
             motion: how much moves: 0 to 255, the quantile among the training clips.
             seed: of the noise.
             steps: denoising steps.
-            guidance: how far to go from the unconditional prediction: one weight, or those of the first and last frame.
+            guidance: how far to go from the unconditional prediction: one weight, those of the first and last frame, or
+                a guider by name, such as "triangle:1:2.5" (`diffusion.guidance.weights_named`).
             noise_aug: strength of the noise on the still (of pixels in -1..1) before it is a condition; more frees the
                 motion.
             solver: one of `diffusion.solvers.SOLVERS` or `diffusion.stochastic.STOCHASTIC`, such as euler, dpmpp_2m,
                 unipc or euler_ancestral; heun and edm call the network twice a step, the others once.
             schedule: of the noise levels: karras or ays.
+            preset: exact, fast or draft, of `generate.presets`: what it chooses holds where nothing else is said.
+            cache: how much the network's input may change, as a share, until its inner part is computed anew; 0: it
+                always is.
+            guidance_interval: (low, high) noise levels between which there is guidance; each step outside of them costs
+                half.
+            measure: run again without any saving, and tell in the video's `cost` how far the two are apart.
             size: (height, width) in pixels, multiples of the autoencoder's factor; best near those of training.
             fit: what is done with a still of another shape: "crop" takes its largest centred part, "pad" puts all of it
                 on black, "squash" changes its proportions.
@@ -169,37 +188,40 @@ class Model:
             MareyError: a still, size, number or noise that will not do.
         """
         check_kinds(locals())
-        plan = plan_for(
-            self.info,
-            self.parts.autoencoder.factor,
-            frames=frames,
-            steps=steps,
-            guidance=guidance,
-            noise_aug=noise_aug,
-            solver=solver,
-            schedule=schedule,
-            size=size,
-        )
+        how: dict[str, Any] = {
+            "frames": frames,
+            "steps": steps,
+            "guidance": guidance,
+            "noise_aug": noise_aug,
+            "solver": solver,
+            "schedule": schedule,
+            "size": size,
+        }
+        factor = self.parts.autoencoder.factor
+        plan = plan_for(self.info, factor, preset=preset, cache=cache, guidance_interval=guidance_interval, **how)
         if output not in ("video", "latents"):
             raise MareyError(f"There is no output {output!r}: 'video' or 'latents' would do.")
         rate = fps_for(self.info, fps)
         saving = self._saving(plan, decode_chunk)
         if isinstance(preview, (str, Path)):
             preview = PreviewFile(preview, rate)
-        latents = self._sample(
+        exact = plan_for(self.info, factor, **how) if measure and output == "video" else None
+        total = plan.steps + (exact.steps if exact else 0)
+        still = still_pixels(image, plan.height, plan.width, fit)[None]
+        given = still, [rate], [motion_for(self.info, motion)], [seed], noise_of(noise)
+        ours = self._sample(
             plan,
-            still_pixels(image, plan.height, plan.width, fit)[None],
-            [rate],
-            [motion_for(self.info, motion)],
-            [seed],
-            noise_of(noise),
-            _told(progress, 0, plan.steps),
+            *given,
+            _told(progress, 0, total),
             saving=saving,
             seen=None if preview is None else self._shown(preview, plan.steps),
         )
         if output == "latents":
-            return latents
-        return Video(self._decode(latents, saving)[0], rate)
+            return ours.latents
+        measured = None
+        if exact is not None:
+            measured = cost(ours, self._sample(exact, *given, _told(progress, plan.steps, total), saving=saving))
+        return Video(self._decode(ours.latents, saving)[0], rate, measured)
 
     def imagine(
         self,
@@ -214,7 +236,7 @@ class Model:
         guidance: Guidance | None = None,
         noise_aug: float | None = None,
         solver: str | None = None,
-        schedule: str = "karras",
+        schedule: str | None = None,
         progress: Progress = silent,
     ) -> Video:
         """A text to a video in which it happens, from nothing or beginning with a still. Only models that were trained
@@ -256,9 +278,12 @@ class Model:
         guidance: Guidance | None = None,
         noise_aug: float | None = None,
         solver: str | None = None,
-        schedule: str = "karras",
+        schedule: str | None = None,
         sigma_min: float | None = None,
         sigma_max: float | None = None,
+        preset: str = "exact",
+        cache: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
         batch: int = 8,
         progress: Progress = silent,
     ) -> np.ndarray:
@@ -269,7 +294,7 @@ class Model:
             stills: uint8 (N, H, W, 3), H and W multiples of the autoencoder's factor: taken as they are.
             seeds: N of them.
             fps, motion: one for all, or N.
-            frames, steps, guidance, noise_aug, solver, schedule: as of `animate`.
+            frames, steps, guidance, noise_aug, solver, schedule, preset, cache, guidance_interval: as of `animate`.
             sigma_min, sigma_max: the ends of the noise schedule.
             batch: how many at a time: memory against speed, nothing else.
             progress: told of each step of each batch.
@@ -304,6 +329,9 @@ class Model:
             size=(height, width),
             sigma_min=sigma_min,
             sigma_max=sigma_max,
+            preset=preset,
+            cache=cache,
+            guidance_interval=guidance_interval,
         )
         rates = [fps_for(self.info, value) for value in each(fps, count, "fps")]
         motions = [motion_for(self.info, value) for value in each(motion, count, "motion")]
@@ -319,7 +347,7 @@ class Model:
                 seeds[some],
                 None,
                 _told(progress, before, total),
-            )
+            ).latents
             videos[some] = self._decode(latents)
         return videos
 
@@ -347,15 +375,20 @@ class Model:
         texts: Sequence[str] | None = None,
         saving: Saving | None = None,
         seen: Callable[[int, Tensor], None] | None = None,
-    ) -> Tensor:
+    ) -> Sampled:
         """Stills uint8 (N, H, W, 3), or texts alone, to scaled latents (N, T, C, h, w)."""
+        parts, dtype = self.parts, self.dtype
+        if plan.narrow and self._may_narrow and dtype == torch.float32:
+            if self._narrow is None:
+                self._narrow = copy.deepcopy(parts.unet).to(torch.bfloat16)
+            parts, dtype = replace(parts, unet=self._narrow), torch.bfloat16
         return sample(
-            self.parts,
+            parts,
             plan,
             None if stills is None else _to_unit(stills),
             texts=texts,
             device=self.device,
-            dtype=self.dtype,
+            dtype=dtype,
             fps=fps,
             motion=motion,
             seeds=seeds,

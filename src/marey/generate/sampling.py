@@ -1,18 +1,28 @@
 """From stills to latents: the conditions, the denoiser with guidance, and the solver's loop."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from marey.diffusion import guidance as guiding
 from marey.diffusion.noise import normal, seeded
 from marey.diffusion.precondition import denoise
 from marey.errors import MareyError
 from marey.generate.imagine import context_of
 from marey.generate.offload import Saving, visiting
 from marey.generate.plan import Plan
+from marey.generate.predictor import Calls, Predictor
 from marey.network.folder import Parts
+
+
+class Sampled(NamedTuple):
+    """What a run gives."""
+
+    latents: Tensor
+    """(N, T, C, h, w)"""
+    calls: Calls
+    """Of the network, for the last clip, or batch."""
 
 
 @torch.no_grad()
@@ -31,7 +41,7 @@ def sample(
     done: Callable[[int], None],
     seen: Callable[[int, Tensor], None] | None = None,
     saving: Saving | None = None,
-) -> Tensor:
+) -> Sampled:
     """Latents of the videos that begin with `stills` (svd.md §1.3 and §1.7).
 
     Args:
@@ -51,7 +61,30 @@ def sample(
     Raises:
         MareyError: noise of another shape.
     """
-    autoencoder = parts.autoencoder
+    if plan.cache and len(seeds) > 1:  # when a call is full is a clip's own matter, so that no video knows of others
+        runs = []
+        for n in range(len(seeds)):
+            one = slice(n, n + 1)
+            runs.append(
+                sample(
+                    parts,
+                    plan,
+                    None if stills is None else stills[one],
+                    device=device,
+                    dtype=dtype,
+                    fps=fps[one],
+                    motion=motion[one],
+                    seeds=seeds[one],
+                    noise=None if noise is None else noise[one],
+                    texts=None if texts is None else texts[one],
+                    done=lambda step, before=n * plan.steps: done((before + step) // len(seeds)),
+                    seen=None if n else seen,
+                    saving=saving,
+                )
+            )
+        return Sampled(torch.cat([run.latents for run in runs]), runs[-1].calls)
+
+    unet, autoencoder = parts.unet, parts.autoencoder
     generators = [seeded(seed) for seed in seeds]
     # Drawn before the latents' noise, as in diffusers' pipeline, so that one generator gives the same video there
     # and here.
@@ -69,7 +102,7 @@ def sample(
 
     # The token is of the clean still, the frame is noised in pixels; its latents are not scaled.
     if stills is None:
-        token = torch.zeros(len(seeds), 1, parts.unet.config.context, device=device, dtype=dtype)
+        token = torch.zeros(len(seeds), 1, unet.config.context, device=device, dtype=dtype)
         frame = torch.zeros(len(seeds), 1, *shape[1:], device=device, dtype=dtype)
     else:
         with visiting(parts.image_embedder, device):
@@ -82,25 +115,8 @@ def sample(
     added = torch.tensor(
         [[rate - 1.0, bucket, plan.noise_aug] for rate, bucket in zip(fps, motion, strict=True)], device=device
     )
-    if plan.guided:  # unconditional first: no text, no token, no frame, the same numbers
-        token = torch.cat([torch.zeros_like(token), token])
-        frame = torch.cat([torch.zeros_like(frame), frame])
-        added = torch.cat([added, added])
-
     apart = saving is not None and saving.sequential
-
-    def predict(x: Tensor, c_noise: Tensor, some: slice) -> Tensor:
-        sample = torch.cat([x.to(dtype), frame[some]], dim=2)
-        return parts.unet(sample, c_noise, token[some], added[some]).to(x.dtype)
-
-    def network(x: Tensor, c_noise: Tensor) -> Tensor:
-        if not plan.guided:
-            return predict(x, c_noise, slice(None))
-        if apart:
-            halves = [predict(x, c_noise, slice(n * len(x), (n + 1) * len(x))) for n in range(2)]
-        else:
-            halves = list(predict(torch.cat([x, x]), torch.cat([c_noise, c_noise]), slice(None)).chunk(2))
-        return guiding.guide(halves[0], halves[1], plan.weights)
+    predictor = Predictor(unet, plan, token.to(dtype), frame, added, dtype=dtype, apart=apart)
 
     def after(step: int, sigma: float, x: Tensor, denoised: Tensor) -> None:
         done(step + 1)
@@ -111,5 +127,8 @@ def sample(
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     start = float((1.0 + plan.sigmas[0].square()).sqrt())
     solve = plan.solver(lambda: normal(generators, shape).to(device, wide))
-    with visiting(parts.unet, device):
-        return solve(lambda x, sigma: denoise(network, x, sigma), noise.to(device, wide) * start, plan.sigmas, after)
+    with visiting(unet, device):
+        latents = solve(
+            lambda x, sigma: denoise(predictor.at(sigma), x, sigma), noise.to(device, wide) * start, plan.sigmas, after
+        )
+    return Sampled(latents, predictor.calls)

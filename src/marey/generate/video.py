@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from marey.errors import MareyError
+from marey.generate.meter import Cost
 from marey.media import write_video
 
 
@@ -19,6 +20,8 @@ class Video:
 
     frames: np.ndarray
     fps: float | Fraction
+    cost: Cost | None = None
+    """What the savings of the run cost, where that was measured."""
 
     def save(self, path: str | Path, *, crf: float = 18) -> Path:
         """Write an MP4 that plays in any browser, or a GIF; it appears when it is whole.
