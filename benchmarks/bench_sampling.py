@@ -30,10 +30,12 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from marey.generate import Model
+from marey.generate.device import fast_bfloat16
 from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
 from marey.network.embedders import ImageEmbedder
 from marey.network.folder import save_model
+from marey.network.memory import keep_freed_memory
 from marey.network.unet import SpatioTemporalUNet
 
 FRAMES, SIZE, CONTEXT = 8, 256, 1024
@@ -144,19 +146,21 @@ def decoder_tables(loop: dict[str, float]) -> None:
         print("| | threads | seconds | times as fast | largest difference, of 0..255 |")
         print("|---|---|---|---|---|")
         best: dict[str, dict[str, Any]] = {}
+        rows = ("diffusers", "marey") + (("marey, bfloat16",) if fast_bfloat16(torch.device("cpu")) else ())
         with tempfile.TemporaryDirectory() as folder:
             for threads in reversed(THREADS):
-                for side in ("diffusers", "marey"):
-                    told = run("decoder", threads, side=side, channels=channels, out=f"{folder}/{side}-{threads}.npy")
+                for side in rows:
+                    out = f"{folder}/{rows.index(side)}-{threads}.npy"
+                    told = run("decoder", threads, side=side, channels=channels, out=out)
                     if side not in best or told["seconds"] < best[side]["seconds"]:
                         best[side] = told
             pixels = {side: np.load(told["out"]) for side, told in best.items()}
-        difference = float(np.abs(pixels["marey"] - pixels["diffusers"]).max()) * 127.5
         for side, told in best.items():
+            difference = float(np.abs(pixels[side] - pixels["diffusers"]).max()) * 127.5
             print(
                 f"| {side} | {told['threads']} | {told['seconds']:.2f} "
                 f"| {best['diffusers']['seconds'] / told['seconds']:.2f} "
-                f"| {f'{difference:.4f}' if side == 'marey' else ''} |"
+                f"| {'' if side == 'diffusers' else f'{difference:.4f}'} |"
             )
         if loop:
             theirs = loop[MIDDLE.rows[0].name] + best["diffusers"]["seconds"]
@@ -321,10 +325,10 @@ def peak(watched: profile) -> int:
 def _decoder(side: str, channels: tuple[int, ...], size: int = SIZE // 8) -> Callable[[], Tensor]:
     ours = Autoencoder.build(channels, layers=2).eval().requires_grad_(False)
     latents = torch.randn(1, FRAMES, 4, size, size, generator=torch.Generator().manual_seed(2))
-    if side == "marey":
-        from marey.network.memory import keep_freed_memory
-
+    if side != "diffusers":
         keep_freed_memory()
+        if side.endswith("bfloat16"):
+            ours.decode_in(torch.bfloat16)
         return torch.no_grad()(lambda: ours.decode(latents))
     theirs = diffusers.AutoencoderKLTemporalDecoder.from_config(ours.to_json()).eval()
     theirs.load_state_dict(ours.vae.state_dict())

@@ -201,3 +201,17 @@ def test_what_does_not_fit_is_named():
         measure_scaling([])
     with pytest.raises(MareyError, match="not trained"):
         measure_scaling([(torch.zeros(4), torch.full((4,), -1e9))])
+
+
+def test_a_decoder_in_half_precision_is_near_and_leaves_the_encoder_alone():
+    autoencoder = Autoencoder.build((32, 32)).eval()
+    latents, pixels = torch.randn(1, 3, 4, 8, 8), torch.randn(1, 1, 3, 16, 16)
+    with torch.no_grad():
+        whole, encoded = autoencoder.decode(latents), autoencoder.encode(pixels)[0]
+        autoencoder.decode_in(torch.bfloat16)
+        half = autoencoder.decode(latents)
+        assert half.dtype == torch.float32
+        assert autoencoder.vae.decoder.conv_in.weight.dtype == torch.bfloat16
+        difference = (half - whole).abs()
+        assert 0 < float(difference.mean()) < 0.02 * float(whole.std())
+        assert torch.equal(autoencoder.encode(pixels)[0], encoded)

@@ -262,6 +262,10 @@ class Autoencoder(nn.Module):
             self._decode, latents, self.factor, (chunk, *tiles), (overlap, tiles[0] // 4, tiles[1] // 4)
         )
 
+    def decode_in(self, dtype: torch.dtype) -> None:
+        """Decode in another precision than the encoder's, as of `TemporalDecoder.set_dtype`; pixels come as before."""
+        self.vae.decoder.set_dtype(dtype)
+
     def _decode(self, latents: Tensor) -> Tensor:
         decoded = self.vae.decoder(latents.flatten(0, 1), num_frames=latents.shape[1])
         return decoded.unflatten(0, latents.shape[:2])

@@ -103,15 +103,25 @@ class TemporalDecoder(nn.Module):
         self.conv_out = nn.Conv2d(channels[0], out_channels, 3, padding=1)
         self.time_conv_out = TemporalConv(out_channels, out_channels)
 
+    def set_dtype(self, dtype: torch.dtype) -> None:
+        """Run in another precision: bfloat16 is about twice as fast on CPUs that compute in it. Statistics of the
+        normalisations stay float32, and so do the last layers in bfloat16, whose steps near 1 are those of 8 bits."""
+        last = torch.float32 if dtype == torch.bfloat16 else dtype
+        self.to(dtype)
+        for layer in (self.conv_norm_out, self.conv_out, self.time_conv_out):
+            layer.to(last)
+
     def forward(self, sample: Tensor, image_only_indicator: Tensor | None = None, num_frames: int = 1) -> Tensor:
         """(B*T, C, h, w) -> (B*T, 3, H, W), T = `num_frames`. The arguments bear the names that diffusers calls them
         by; `image_only_indicator` is not used, as it is not by diffusers' decoder."""
         clips = Clips(len(sample) // num_frames, num_frames)
-        x = self.conv_in(sample.contiguous(memory_format=torch.channels_last))
+        inner = sample.to(self.conv_in.weight.dtype).contiguous(memory_format=torch.channels_last)
+        x = self.conv_in(inner)
         x = self.mid_block(x, clips)
         for level in self.up_blocks:
             x = level(x, clips)
-        x = self.conv_out(functional.silu(self.conv_norm_out(x), inplace=not torch.is_grad_enabled()))
+        x = self.conv_norm_out(x.to(self.conv_out.weight.dtype))
+        x = self.conv_out(functional.silu(x, inplace=not torch.is_grad_enabled()))
         height, width = x.shape[-2:]
         return clips.to_frames(self.time_conv_out(clips.to_clips(x)), height, width)
 
