@@ -235,17 +235,17 @@ def train_tokenizer(captions: Sequence[str], *, tokens: int, vocabulary: int = 1
     return even(tokenizer, tokens)
 
 
-def even(tokenizer: Tokenizer, tokens: int) -> Tokenizer:
-    """The tokenizer, made to give every text so many tokens: cut, or padded.
+def even(tokenizer: Tokenizer, tokens: int, mark: str = PAD) -> Tokenizer:
+    """The tokenizer, made to give every text so many tokens: cut, or padded with `mark`.
 
     Raises:
-        MareyError: it does not know our mark for padding.
+        MareyError: it does not know the mark.
     """
-    pad = tokenizer.token_to_id(PAD)
+    pad = tokenizer.token_to_id(mark)
     if pad is None:
-        raise MareyError(f"The tokenizer has no token {PAD!r}: one that Marey trained would do.")
+        raise MareyError(f"The tokenizer has no token {mark!r}: one that Marey trained would do.")
     tokenizer.enable_truncation(tokens)
-    tokenizer.enable_padding(length=tokens, pad_id=pad, pad_token=PAD)
+    tokenizer.enable_padding(length=tokens, pad_id=pad, pad_token=mark)
     return tokenizer
 
 
@@ -260,7 +260,7 @@ def save_tokenizer(tokenizer: Tokenizer, tokens: int, folder: Path) -> None:
         "bos_token": START,
         "eos_token": END,
         "model_max_length": tokens,
-        "pad_token": PAD,
+        "pad_token": tokenizer.padding["pad_token"] if tokenizer.padding else PAD,
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")

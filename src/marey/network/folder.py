@@ -25,7 +25,16 @@ from tokenizers import Tokenizer
 from marey.errors import MareyError
 from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
-from marey.network.embedders import CLIP_MEAN, CLIP_STD, IMAGE_SIZE, ImageEmbedder, TextEmbedder, even, save_tokenizer
+from marey.network.embedders import (
+    CLIP_MEAN,
+    CLIP_STD,
+    IMAGE_SIZE,
+    PAD,
+    ImageEmbedder,
+    TextEmbedder,
+    even,
+    save_tokenizer,
+)
 from marey.network.unet import SpatioTemporalUNet
 from marey.network.weights import PICKLES, read_weights, refuse_pickle, saved_dtype, write_weights
 
@@ -355,8 +364,10 @@ def _text_embedder(folder: Path, dtype: torch.dtype | None) -> TextEmbedder | No
         raise MareyError(f"{file} cannot be read ({error}): a tokenizer.json would do.") from error
     table = _json(where / "config.json")
     length = int(table.get("max_position_embeddings", 77))
+    named = folder / "tokenizer" / "tokenizer_config.json"
+    mark = str(_json(named).get("pad_token", PAD)) if named.is_file() else PAD
     with torch.device("meta"):
-        embedder = TextEmbedder.from_json(table, even(tokenizer, length), str(where / "config.json"))
+        embedder = TextEmbedder.from_json(table, even(tokenizer, length, mark), str(where / "config.json"))
     read_weights(embedder.model, where, _TRANSFORMERS, dtype, prefix=_TEXT_PREFIX)
     return embedder
 
