@@ -62,7 +62,8 @@ def test_at_a_threshold_of_0_all_calls_are_full_even_where_nothing_changes():
 
 def test_there_are_no_more_cached_calls_in_a_row_than_said():
     assert calls(Pace(0.5, most=2), [0.0] * 9) == "FF..F..F."
-    assert calls(Pace(0.5, most=1, first=1), [0.0] * 5) == "F.F.F"
+    assert calls(Pace(0.5), [0.0] * 7) == "FF.F.F."
+    assert calls(Pace(0.5, first=1), [0.0] * 5) == "F.F.F"
     assert calls(Pace(0.5, most=0), [0.0] * 4) == "FFFF"
 
 

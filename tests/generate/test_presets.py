@@ -79,8 +79,8 @@ def test_a_cache_that_allows_no_change_is_the_exact_run_bit_for_bit(model):
 
 
 def test_cached_calls_run_the_conditional_branch_alone_and_not_its_middle(model, counted):
-    latents(model, cache=1e9)  # any change is allowed: two cached calls after each full one
-    assert counted == [(2, True)] * 2 + [(1, False)] * 2 + [(2, True)] + [(1, False)] * 2 + [(2, True)]
+    latents(model, cache=1e9)  # any change is allowed: a cached call after each full one
+    assert counted == [(2, True)] + [(2, True), (1, False)] * 3 + [(2, True)]
 
 
 def test_a_cached_run_is_near_the_exact_one_and_nearer_with_a_smaller_threshold(model):
@@ -196,9 +196,9 @@ def test_what_was_saved_is_measured_against_the_run_without(model):
     motion, truth = ours[:, 1:] - ours[:, :-1], exact[:, 1:] - exact[:, :-1]
     error = float((motion - truth).double().square().mean())
     assert cost.motion_psnr == pytest.approx(10 * np.log10(float(truth.max() - truth.min()) ** 2 / error), abs=1e-3)
-    assert (cost.calls.full, cost.calls.cached, cost.calls.unconditional) == (4, 4, 4)
+    assert (cost.calls.full, cost.calls.cached, cost.calls.unconditional) == (5, 3, 5)
     assert (cost.calls_without.full, cost.calls_without.cached) == (8, 0)
-    assert "4 full, 4 cached" in str(cost)
+    assert "5 full, 3 cached" in str(cost)
     assert model.animate(STILL, **how).cost is None
     nothing = model.animate(STILL, measure=True, **how).cost
     assert (nothing.latent_psnr, nothing.motion_psnr) == (np.inf, np.inf)

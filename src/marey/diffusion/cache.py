@@ -47,18 +47,19 @@ class Pace:
 
     Attributes:
         threshold: the relative change |x - x'| / |x'| of the input since the last full call from which the next is
-            full: 0 for all, 0.2 for about every second of 16 steps.
-        most: cached calls in a row, at most: a line holds for so long only.
+            full: 0 for all; from 0.3 on every second of 16 steps is cached.
+        most: cached calls in a row, at most; at the high noise levels, where the input hardly changes, more cost
+            several dB.
         first: full calls at the start: two give a line.
     """
 
     threshold: float
-    most: int = 2
+    most: int = 1
     first: int = 2
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < float("inf"):
-            raise MareyError(f"The cache's threshold is {self.threshold}: 0 (no cache) or more, such as 0.2, would do.")
+            raise MareyError(f"The cache's threshold is {self.threshold}: 0 (no cache) or more, such as 0.3, would do.")
         self._full, self._since = 0, 0
         self._last: Tensor | None = None
 

@@ -13,7 +13,7 @@ from marey.errors import MareyError
 
 _WHOLE = {"frames": 14, "steps": 25, "seed": 0, "decode_chunk": 8, "batch": 8}
 """Whole numbers, each with one that would do."""
-_REAL = {"fps": 7, "motion": 127, "noise_aug": 0.02, "sigma_min": 0.002, "sigma_max": 700.0, "vram": 8, "cache": 0.2}
+_REAL = {"fps": 7, "motion": 127, "noise_aug": 0.02, "sigma_min": 0.002, "sigma_max": 700.0, "vram": 8, "cache": 0.3}
 _SEEDS = range(-(2**63), 2**64)
 
 

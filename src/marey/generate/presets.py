@@ -30,7 +30,7 @@ class Preset:
 
 PRESETS = {
     "exact": Preset(),
-    "fast": Preset("dpmpp_2m", "ays", 16, sigma_min=0.034, cache=0.2, narrow=True),
+    "fast": Preset("dpmpp_2m", "ays", 16, sigma_min=0.034, cache=0.3, narrow=True),
     "draft": Preset("dpmpp_2m", "ays", 10, sigma_min=0.034, cache=0.3, narrow=True),
 }
 
