@@ -135,9 +135,9 @@ def test_without_guidance_the_network_is_called_on_half_as_much(model, monkeypat
     batches = []
     forward = type(model.parts.unet).forward
 
-    def counting(self, sample, *rest):
+    def counting(self, sample, *rest, **named):
         batches.append(len(sample))
-        return forward(self, sample, *rest)
+        return forward(self, sample, *rest, **named)
 
     monkeypatch.setattr(type(model.parts.unet), "forward", counting)
     model.animate(stills()[0], guidance=1.0, output="latents")
@@ -151,9 +151,9 @@ def test_the_unconditional_branch_keeps_the_numbers_and_loses_token_and_frame(mo
     seen = {}
     forward = type(model.parts.unet).forward
 
-    def keeping(self, sample, c_noise, context, added, image_only=None):
+    def keeping(self, sample, c_noise, context, added, **named):
         seen.update(frame=sample[:, :, 4:], context=context, added=added)
-        return forward(self, sample, c_noise, context, added, image_only)
+        return forward(self, sample, c_noise, context, added, **named)
 
     monkeypatch.setattr(type(model.parts.unet), "forward", keeping)
     model.animate(stills()[0], fps=9, motion=33, noise_aug=0.25, guidance=2.0, output="latents")
@@ -167,7 +167,7 @@ def test_the_unconditional_branch_keeps_the_numbers_and_loses_token_and_frame(mo
 def test_the_conditioning_latent_is_not_scaled(model, monkeypatch):
     seen = {}
 
-    def keeping(sample, *_):
+    def keeping(sample, *_, **named):
         seen["frame"] = sample[:, 0, 4:]
         return torch.zeros_like(sample[:, :, :4])
 
@@ -290,9 +290,9 @@ def test_guidance_in_two_calls_is_the_same(model, monkeypatch):
     batches = []
     forward = type(model.parts.unet).forward
 
-    def counting(self, sample, *rest):
+    def counting(self, sample, *rest, **named):
         batches.append(len(sample))
-        return forward(self, sample, *rest)
+        return forward(self, sample, *rest, **named)
 
     monkeypatch.setattr(type(model.parts.unet), "forward", counting)
     monkeypatch.setattr(model, "_saving", lambda plan, chunk=None: Saving(sequential=True))

@@ -10,6 +10,7 @@ from diffusers import UNetSpatioTemporalConditionModel
 
 from marey.errors import MareyError
 from marey.network.config import UNetConfig
+from marey.network.resblock import Known
 from marey.network.unet import SpatioTemporalUNet, fresh, is_temporal
 
 TINY = UNetConfig.plain((32, 64), head_width=16, context=24, embed=16)
@@ -280,3 +281,31 @@ def test_a_cut_below_the_last_step_down_is_an_error():
     unet = random_unet(TINY)
     with pytest.raises(MareyError, match="outer is 4: 0 to 3"):
         unet(*inputs(TINY), outer=4)
+
+
+@torch.no_grad()
+def test_what_is_kept_from_the_first_call_of_a_clip_changes_nothing():
+    unet = random_unet(TINY, torch.float64)
+    known = Known()
+    sample, c_noise, context, added = inputs(TINY, dtype=torch.float64)
+    embedded = []
+    hook = unet.add_embedding.register_forward_hook(lambda *given: embedded.append(1))
+    for step in (0.0, 1.0):
+        arguments = sample + step, c_noise - step, context, added
+        expected = unet(*arguments)
+        embedded.clear()
+        assert torch.equal(unet(*arguments, known=known), expected)
+        assert len(embedded) == (step == 0.0)  # the second call asks for the embedding no more
+    hook.remove()
+    other = inputs(TINY, batch=1, frames=2, dtype=torch.float64, seed=1)  # another clip is not taken for this one
+    assert torch.equal(unet(*other, known=known), unet(*other))
+    told = sample, c_noise, context, added + 1
+    assert torch.equal(unet(*told, known=known), unet(*told))
+
+
+def test_with_gradients_nothing_is_kept():
+    unet, known = random_unet(TINY), Known()
+    arguments = inputs(TINY)
+    for _ in range(2):  # a second backward pass through one graph would fail
+        unet(*arguments, known=known).sum().backward()
+    assert unet.add_embedding.linear_1.weight.grad is not None

@@ -11,6 +11,7 @@ from marey.diffusion import guidance as guiding
 from marey.diffusion.cache import Line, Pace
 from marey.diffusion.precondition import Network
 from marey.generate.plan import Plan
+from marey.network.resblock import Known
 from marey.network.unet import Around, SpatioTemporalUNet
 
 
@@ -57,6 +58,7 @@ class Predictor:
         self._added = added
         self._pace = Pace(plan.cache) if plan.cache else None
         self._features, self._difference = Line(), Line()
+        self._known = Known(), Known(), Known()  # of either branch, and of both together
 
     def at(self, sigma: float) -> Network:
         """F at a noise level."""
@@ -99,18 +101,27 @@ class Predictor:
 
     def _branch(self, which: int, x: Tensor, c_noise: Tensor, around: Around | None = None) -> Tensor:
         """The unconditional (0) or the conditional prediction (1)."""
-        return self._run(x, c_noise, self._tokens[which], self._frames[which], self._added, around)
+        given = self._tokens[which], self._frames[which], self._added, around, self._known[which]
+        return self._run(x, c_noise, *given)
 
     def _both(self, x: Tensor, c_noise: Tensor, around: Around | None) -> tuple[Tensor, Tensor]:
         tokens, frames = self._tokens.flatten(0, 1), self._frames.flatten(0, 1)
         added = torch.cat([self._added, self._added])
-        predicted = self._run(torch.cat([x, x]), torch.cat([c_noise, c_noise]), tokens, frames, added, around)
+        given = tokens, frames, added, around, self._known[2]
+        predicted = self._run(torch.cat([x, x]), torch.cat([c_noise, c_noise]), *given)
         unconditional, conditional = predicted.chunk(2)
         return unconditional, conditional
 
     def _run(
-        self, x: Tensor, c_noise: Tensor, token: Tensor, frame: Tensor, added: Tensor, around: Around | None
+        self,
+        x: Tensor,
+        c_noise: Tensor,
+        token: Tensor,
+        frame: Tensor,
+        added: Tensor,
+        around: Around | None,
+        known: Known,
     ) -> Tensor:
         sample = torch.cat([x.to(self._dtype), frame], dim=2)
         told = {} if around is None else {"around": around}
-        return self._unet(sample, c_noise, token, added, **told).to(x.dtype)
+        return self._unet(sample, c_noise, token, added, known=known, **told).to(x.dtype)

@@ -4,6 +4,7 @@ Layout, here and in all of the UNet: frames are (B*T, C, H, W) in channels-last 
 the clip (B, C, T, H*W) in channels-last memory and the tokens (B, T, H*W, C), and no permutation ever copies.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,28 @@ _CHUNK = 2**22
 then stays in the cache, and large clips take less memory."""
 
 
+class Known:
+    """What calls with the same context and added numbers have in common, kept from the first of them: the frames'
+    places, the folded cross-attention, the embedding of the numbers. For calls without gradients, while the weights
+    stay as they are."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[Tensor, ...] = ()
+        self._values: dict[nn.Module, Tensor] = {}
+
+    def begin(self, *asked: Tensor) -> None:
+        """Forget all if a call is asked for by other arguments than the last one."""
+        same = len(asked) == len(self._asked) and all(map(torch.equal, asked, self._asked))
+        if not same:
+            self._asked, self._values = tuple(value.clone() for value in asked), {}
+
+    def of(self, module: nn.Module, make: Callable[[], Tensor]) -> Tensor:
+        """What a module made the first time."""
+        if module not in self._values:
+            self._values[module] = make()
+        return self._values[module]
+
+
 @dataclass(frozen=True)
 class Clips:
     """What a batch of frames is made of: `batch` clips of `frames` frames each."""
@@ -30,6 +53,11 @@ class Clips:
     """
     only_stills: bool = False
     """All are: the temporal layers are not run, and get no gradient."""
+    known: Known | None = None
+
+    def once(self, module: nn.Module, make: Callable[[], Tensor]) -> Tensor:
+        """What a module makes of the conditions alone, made once where something is kept."""
+        return make() if self.known is None else self.known.of(module, make)
 
     def to_clips(self, x: Tensor) -> Tensor:
         """(B*T, C, H, W) -> (B, C, T, H*W), the same bytes."""

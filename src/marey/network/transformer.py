@@ -181,19 +181,19 @@ class TransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(width)
         self.ff = FeedForward(width)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, clips: Clips) -> Tensor:
         """x: (B, T, P, C), overwritten where no gradients are asked for. context: (B, N, D)."""
         x = _plus(x, self.attend(self.norm1(x)))
-        x = self.to_context(x, context)
+        x = self.to_context(x, context, clips)
         return self.ff.add_to(x, self.norm3)
 
     def attend(self, x: Tensor) -> Tensor:
         return self.attn1(x.flatten(0, 1)).view_as(x)
 
-    def to_context(self, x: Tensor, context: Tensor) -> Tensor:
+    def to_context(self, x: Tensor, context: Tensor, clips: Clips) -> Tensor:
         """Every pixel of every frame asks the context of its clip, so that keys and values are made once a clip."""
         if context.shape[1] == 1:
-            return _plus(x, self.attn2.of_one_token(context)[:, None])
+            return _plus(x, clips.once(self.attn2, lambda: self.attn2.of_one_token(context))[:, None])
         return _plus(x, self.attn2(self.norm2(x).flatten(1, 2), context).view_as(x))
 
 
@@ -205,9 +205,9 @@ class TemporalTransformerBlock(TransformerBlock):
         self.norm_in = nn.LayerNorm(width)
         self.ff_in = FeedForward(width)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, clips: Clips) -> Tensor:
         """x: (B, T, P, C), overwritten where no gradients are asked for. context: (B, N, D)."""
-        return super().forward(self.ff_in.add_to(x, self.norm_in), context)
+        return super().forward(self.ff_in.add_to(x, self.norm_in), context, clips)
 
     def attend(self, x: Tensor) -> Tensor:
         return self.attn1.over_time(x)
@@ -234,16 +234,20 @@ class SpatioTemporalTransformer(nn.Module):
         tokens = self.norm(x).permute(0, 2, 3, 1).reshape(clips.batch, clips.frames, height * width, channels)
         tokens = self.proj_in(tokens)
         if not clips.only_stills:
-            number = torch.arange(clips.frames, device=x.device)
-            place = self.time_pos_embed(sinusoid(number, channels).to(tokens.dtype))[:, None]  # (T, 1, C)
+            place = clips.once(self, lambda: self._place(clips.frames, tokens))
             share = self.time_mixer.temporal(clips)[..., None, None].to(tokens.dtype)  # (1 or B, 1 or T, 1, 1)
         for spatial, temporal in zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True):
-            tokens = spatial(tokens, context)
+            tokens = spatial(tokens, context, clips)
             if not clips.only_stills:
                 own = None if torch.is_grad_enabled() else tokens
-                tokens = torch.lerp(tokens, temporal(tokens + place, context), share, out=own)
+                tokens = torch.lerp(tokens, temporal(tokens + place, context, clips), share, out=own)
         tokens = self.proj_out(tokens).view(-1, height, width, channels)
         return _plus(tokens.permute(0, 3, 1, 2), x)
+
+    def _place(self, frames: int, like: Tensor) -> Tensor:
+        """What tells the frames apart: (T, 1, C)."""
+        number = torch.arange(frames, device=like.device)
+        return self.time_pos_embed(sinusoid(number, like.shape[-1]).to(like.dtype))[:, None]
 
 
 def _plus(x: Tensor, y: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from marey.errors import MareyError
 from marey.network.config import GROUPS, UNetConfig
 from marey.network.doubling import doubled
 from marey.network.norm import GroupNorm
-from marey.network.resblock import Clips, SpatioTemporalResBlock
+from marey.network.resblock import Clips, Known, SpatioTemporalResBlock
 from marey.network.transformer import Embedding, SpatioTemporalTransformer, sinusoid
 
 __all__ = ["Around", "SpatioTemporalUNet", "UNetConfig", "fresh"]
@@ -142,6 +142,7 @@ class SpatioTemporalUNet(nn.Module):
         image_only: Tensor | None = None,
         around: Around | None = None,
         outer: int = 1,
+        known: Known | None = None,
     ) -> Tensor:
         """One call.
 
@@ -155,6 +156,7 @@ class SpatioTemporalUNet(nn.Module):
             around: decides whether the inner network is run: all but the first `outer` steps down (a step is a pair of
                 blocks, or a halving) and the `outer` + 1 pairs of blocks that end the way up.
             outer: from 0 to the number of steps down.
+            known: without gradients, keeps what does not change from step to step for the next call of the same clip.
 
         Returns:
             (B, T, C_out, h, w) in the dtype of the weights.
@@ -165,14 +167,17 @@ class SpatioTemporalUNet(nn.Module):
         self._check(sample, c_noise, context, added, image_only)
         batch, frames = sample.shape[:2]
         dtype = self.conv_in.weight.dtype
-        clips = Clips(batch, frames)
+        known = None if torch.is_grad_enabled() else known
+        if known is not None:
+            known.begin(context, added, torch.tensor([batch, frames]))
+        clips = Clips(batch, frames, known=known)
         if image_only is not None:
             stills = image_only.bool()
             only = bool(stills.all())
-            clips = Clips(batch, frames, stills if not only and bool(stills.any()) else None, only)
+            clips = Clips(batch, frames, stills if not only and bool(stills.any()) else None, only, known)
 
         # SiLU opens every block's projection of the embedding: it is taken once, here.
-        emb = functional.silu(self._embed(c_noise, added, dtype))  # (B, 1 or T, E)
+        emb = functional.silu(self._embed(c_noise, added, dtype, clips))  # (B, 1 or T, E)
         context = context.to(dtype)
 
         x = sample.flatten(0, 1).to(dtype).contiguous(memory_format=torch.channels_last)  # (B*T, C, h, w)
@@ -209,8 +214,8 @@ class SpatioTemporalUNet(nn.Module):
             return go_up(y, ups[: len(downs) - outer])
 
         x = go_up(inner() if around is None else around(inner), ups[len(downs) - outer :])
-        x = self.conv_out(functional.silu(self.conv_norm_out(x)))
-        return x.unflatten(0, (batch, frames))
+        x = functional.silu(self.conv_norm_out(x), inplace=not torch.is_grad_enabled())
+        return self.conv_out(x).unflatten(0, (batch, frames))
 
     def idle(self, *, tokens: int, only_stills: bool) -> set[str]:
         """Names of the parameters that get no gradient: with one token the queries and keys of cross-attention, with
@@ -223,12 +228,15 @@ class SpatioTemporalUNet(nn.Module):
                 names.add(name)
         return names
 
-    def _embed(self, c_noise: Tensor, added: Tensor, dtype: torch.dtype) -> Tensor:
+    def _embed(self, c_noise: Tensor, added: Tensor, dtype: torch.dtype, clips: Clips) -> Tensor:
         config = self.config
+
+        def of_added() -> Tensor:
+            waves = sinusoid(added.reshape(-1), config.embed).to(dtype)
+            return self.add_embedding(waves.view(len(added), -1, config.conditions * config.embed))  # (B, 1 or T, E)
+
         emb = self.time_embedding(sinusoid(c_noise, config.channels[0]).to(dtype))[:, None]  # (B, 1, E)
-        waves = sinusoid(added.reshape(-1), config.embed).to(dtype)
-        waves = waves.view(len(added), -1, config.conditions * config.embed)  # (B, 1 or T, conditions * embed)
-        return emb + self.add_embedding(waves)
+        return emb + clips.once(self.add_embedding, of_added)
 
     def _steps_down(self) -> list[tuple[nn.Module, nn.Module | None]]:
         """Pairs of blocks and halvings; each leaves what one pair on the way up reads."""
