@@ -37,3 +37,11 @@ def test_the_way_with_gradients_and_the_one_without_agree():
         odd = doubled(x, conv, (9, 5))
         assert odd.shape == (2, 6, 9, 5)
         torch.testing.assert_close(odd, conv(functional.interpolate(x, size=(9, 5), mode="nearest")))
+
+
+def test_elsewhere_too_a_batch_is_doubled_in_pieces(monkeypatch):
+    conv, x = nn.Conv2d(4, 6, 3, padding=1).double(), torch.randn(5, 4, 5, 3, dtype=torch.float64)
+    with torch.no_grad():
+        whole = doubled(x, conv, (9, 5))
+        monkeypatch.setattr(doubling, "_CHUNK_ELSEWHERE", 8 * x[0].numel())
+        torch.testing.assert_close(doubled(x, conv, (9, 5)), whole, rtol=1e-12, atol=1e-12)

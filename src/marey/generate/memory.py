@@ -243,10 +243,12 @@ def _unguided() -> tuple[tuple[bool, int | None], ...]:
 def _far_beyond(
     room: float, shapes: Shapes, size: tuple[int, int, int], chunk: int | None, tile: int | None, dtype: torch.dtype
 ) -> bool:
-    """Whether the decoder's windows are so much larger than one frame that counting them tells nothing new."""
+    """Whether the decoder's windows are so much larger than the room that counting them tells nothing new: bytes grow
+    linearly with frames and area."""
     frames, high, wide = size
     share = (chunk or frames) * (min(tile, high) * min(tile, wide) / (high * wide) if tile else 1.0)
-    return share > 1 and 0.7 * share * window_bytes(shapes, (1, high, wide), dtype) > room
+    few, more = (window_bytes(shapes, (count, high, wide), dtype) for count in (4, 8))
+    return 0.9 * (few + (share - 4) * (more - few) / 4) > room
 
 
 def _decodings(frames: int, high: int, wide: int) -> list[tuple[int | None, int | None]]:

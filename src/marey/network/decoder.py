@@ -4,7 +4,8 @@
 The layout is that of `resblock`: channels-last frames that are also clips, without a copy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -74,10 +75,18 @@ class DecoderLevel(nn.Module):
         self.resnets = nn.ModuleList(_block(width if n else width_in, width) for n in range(layers))
         self.upsamplers: nn.ModuleList | None = nn.ModuleList([Upsampler(width)]) if doubles else None
 
-    def forward(self, x: Tensor, clips: Clips) -> Tensor:
+    def steps(self, clips: Clips) -> Iterator[Callable[[Tensor], Tensor]]:
+        """One after the other: whoever calls them lets go of what each was given, the largest there is."""
         for resnet in self.resnets:
-            x = resnet(x, None, clips)
-        return x if self.upsamplers is None else self.upsamplers[0](x)
+            yield partial(resnet.over_space, emb=None, clips=clips)
+            yield partial(resnet.over_time, emb=None, clips=clips)
+        if self.upsamplers is not None:
+            yield self.upsamplers[0]
+
+    def forward(self, x: Tensor, clips: Clips) -> Tensor:
+        for step in self.steps(clips):
+            x = step(x)
+        return x
 
 
 class TemporalDecoder(nn.Module):
@@ -119,7 +128,8 @@ class TemporalDecoder(nn.Module):
         x = self.conv_in(inner)
         x = self.mid_block(x, clips)
         for level in self.up_blocks:
-            x = level(x, clips)
+            for step in level.steps(clips):
+                x = step(x)
         x = self.conv_norm_out(x.to(self.conv_out.weight.dtype))
         x = self.conv_out(functional.silu(x, inplace=not torch.is_grad_enabled()))
         height, width = x.shape[-2:]

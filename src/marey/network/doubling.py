@@ -4,17 +4,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_CHUNK = 2**22
-"""Numbers of the images that are doubled at a time."""
+_CHUNK, _CHUNK_ELSEWHERE = 2**22, 2**27
+"""Numbers of the images that are doubled at a time, on a CPU and elsewhere."""
 
 
 def doubled(x: Tensor, conv: nn.Conv2d, size: tuple[int, int] | None = None) -> Tensor:
     """conv of x in twice its height and width, or in another `size`: (N, C, H, W) -> (N, C', 2H, 2W)."""
     height, width = x.shape[-2:]
     size = size or (2 * height, 2 * width)
-    if torch.is_grad_enabled() or x.device.type != "cpu" or size != (2 * height, 2 * width):
+    if not torch.is_grad_enabled() and x.device.type == "cpu" and size == (2 * height, 2 * width):
+        return by_quarters(x, conv)
+    at_once = max(1, _CHUNK_ELSEWHERE * len(x) // (4 * x.numel()))
+    if torch.is_grad_enabled() or at_once >= len(x):
         return conv(functional.interpolate(x, size=size, mode="nearest"))
-    return by_quarters(x, conv)
+    shape = (len(x), conv.weight.shape[0], *size)
+    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    for some, place in zip(x.split(at_once), out.split(at_once), strict=True):
+        place.copy_(conv(functional.interpolate(some, size=size, mode="nearest")))
+    return out
 
 
 def by_quarters(x: Tensor, conv: nn.Conv2d) -> Tensor:

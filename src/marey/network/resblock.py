@@ -15,9 +15,9 @@ from marey.network.config import GROUPS
 from marey.network.linear import PointConv
 from marey.network.norm import GroupNorm
 
-_CHUNK = 2**22
-"""Without gradients a spatial block takes as many frames at a time as have this many numbers: what it makes on the way
-then stays in the cache, and large clips take less memory."""
+_CHUNK, _CHUNK_ELSEWHERE = 2**22, 2**27
+"""Without gradients a spatial block takes as many frames at a time as have this many numbers: on a CPU what it makes on
+the way then stays in the cache, and anywhere large clips take less memory."""
 
 
 class Known:
@@ -136,11 +136,11 @@ class ResBlock(nn.Module):
         """x: (N, C, H, W). shift: (N, C', 1, 1)."""
         if torch.is_grad_enabled():
             return self.past(x) + self.branch(x, shift)
-        at_once = max(1, _CHUNK * len(x) // x.numel()) if x.device.type == "cpu" else len(x)
+        at_once = max(1, (_CHUNK if x.device.type == "cpu" else _CHUNK_ELSEWHERE) * len(x) // x.numel())
         if at_once >= len(x):
             return self.branch(x, shift).add_(self.past(x))
         shape = (len(x), self.conv2.weight.shape[0], *x.shape[2:])
-        out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         for n in range(0, len(x), at_once):
             some = slice(n, n + at_once)
             torch.add(self.past(x[some]), self.branch(x[some], None if shift is None else shift[some]), out=out[some])
@@ -182,12 +182,18 @@ class SpatioTemporalResBlock(nn.Module):
         """x: (B*T, C, H, W) channels-last. emb: SiLU of the embedding, (B, 1, E), or (B, T, E) where it differs by
         frame.
         """
+        return self.over_time(self.over_space(x, emb, clips), emb, clips)
+
+    def over_space(self, x: Tensor, emb: Tensor | None, clips: Clips) -> Tensor:
+        """The spatial block alone."""
         shift = self.spatial_res_block.time_emb_proj
-        if emb is not None and shift is not None:
-            by_frame = shift(emb).expand(-1, clips.frames, -1).reshape(clips.batch * clips.frames, -1, 1, 1)
-            x = self.spatial_res_block(x, by_frame)
-        else:
-            x = self.spatial_res_block(x, None)
+        if emb is None or shift is None:
+            return self.spatial_res_block(x, None)
+        by_frame = shift(emb).expand(-1, clips.frames, -1).reshape(clips.batch * clips.frames, -1, 1, 1)
+        return self.spatial_res_block(x, by_frame)
+
+    def over_time(self, x: Tensor, emb: Tensor | None, clips: Clips) -> Tensor:
+        """The temporal block on what the spatial one made, which is overwritten where no gradients are asked for."""
         if clips.only_stills:
             return x
         height, width = x.shape[-2:]
