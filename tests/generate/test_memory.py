@@ -8,7 +8,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from marey.errors import MareyError
 from marey.generate.counting import FusedAttention, LiveBytes, count_bytes
-from marey.generate.memory import GIB, MemoryPlan, count_stages, plan_memory, usable
+from marey.generate.memory import MemoryPlan, count_stages, plan_memory, usable
 from marey.generate.offload import Saving, chunk_feed_forward, visiting
 from marey.generate.shapes import SVD, Shapes, networks_of, unet_bytes, window_bytes
 from marey.network.autoencoder import Autoencoder, AutoencoderConfig

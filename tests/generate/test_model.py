@@ -16,9 +16,11 @@ import marey
 from marey.cli import app
 from marey.errors import MareyError
 from marey.generate import Model, Video
+from marey.generate.memory import plan_memory, usable
 from marey.generate.offload import Saving
 from marey.generate.plan import plan_for
 from marey.generate.preview import frames_of, linear_of
+from marey.generate.shapes import Shapes
 from marey.media import probe
 from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
@@ -302,9 +304,11 @@ def test_guidance_in_two_calls_is_the_same(model, monkeypatch):
 
 
 def test_a_model_of_little_memory_makes_nearly_the_same_video(folder, model):
-    lean = Model.open(folder, device="cpu", dtype="float32", vram=0.72)
+    whole = plan_memory(Shapes.of(model.parts), 12, 96, 128, 40, dtype=torch.float32).stages[-1].peak
+    vram = (0.6 * whole - usable(0)) / (usable(1) - usable(0))
+    lean = Model.open(folder, device="cpu", dtype="float32", vram=vram)
     saving = lean._saving(plan_for(lean.info, 4, frames=12, size=(96, 128)))
-    assert saving.chunk is not None or saving.sequential
+    assert saving.chunk is not None
     how = {"frames": 12, "size": (96, 128), "seed": 1, "steps": 2}
     theirs, ours = (one.animate(stills(1, 96, 128)[0], **how).frames.astype(int) for one in (model, lean))
     assert 0 < np.abs(theirs - ours).mean() < 8
