@@ -207,13 +207,24 @@ def test_checkpointing_changes_neither_values_nor_gradients():
     unet = random_unet(TINY, torch.float64)
     arguments = inputs(TINY, dtype=torch.float64)
     gradients = []
-    for unet.checkpointing in (False, True):
+    kept = []
+    for unet.checkpointing in (False, (0,), True):
         unet.zero_grad()
-        output = unet(*arguments)
+        held: dict[int, int] = {}
+
+        def keep(value, held=held):
+            held[value.untyped_storage()._cdata] = value.untyped_storage().nbytes()
+            return value
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+            output = unet(*arguments)
+        kept.append(sum(held.values()))
         output.square().mean().backward()
         gradients.append([output.detach(), *(p.grad for p in unet.parameters() if p.grad is not None)])
-    for plain, recomputed in zip(*gradients, strict=True):
+    for plain, some, recomputed in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, recomputed)
+        torch.testing.assert_close(plain, some)
+    assert kept[0] > kept[1] > kept[2]
 
 
 def test_a_fresh_unet_is_silent_reproducible_and_learns():

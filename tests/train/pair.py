@@ -33,6 +33,27 @@ def together(count: int, *words: str) -> None:
     assert all(process.returncode == 0 for process in started), "\n".join(said)
 
 
+class Sharding:
+    """accelerate shards nothing on a CPU: its Accelerator, but that torch's FSDP2 takes the module apart."""
+
+    def __init__(self, accelerator) -> None:
+        self._accelerator = accelerator
+
+    def __getattr__(self, name):
+        return getattr(self._accelerator, name)
+
+    def prepare(self, module, optimizer):
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        names = {value: name for name, value in module.named_parameters()}
+        fully_shard(module, mesh=init_device_mesh("cpu", (self.num_processes,)))
+        shards = dict(module.named_parameters())
+        for group in optimizer.param_groups:
+            group["params"] = [shards[names[value]] for value in group["params"]]
+        return module, optimizer
+
+
 def main(what: str, folder: str, *more: str) -> None:
     torch.set_num_threads(1)
     if what == "toy":
@@ -48,6 +69,21 @@ def main(what: str, folder: str, *more: str) -> None:
                 os._exit(0)
 
         train(Path(folder), Toy(die), **changes)
+    elif what == "shards":
+        from marey.train import loop
+
+        from .toy import Toy, train
+
+        real = loop.accelerator_of
+        loop.accelerator_of = lambda *given, **how: Sharding(real(*given, **how))
+        changes = {key: int(value) for key, _, value in (m.partition("=") for m in more)}
+        stop = changes.pop("stop", -1)
+
+        def end(step: int) -> None:
+            if step == stop:
+                os._exit(0)
+
+        train(Path(folder), Toy(end), **changes)
     else:
         from marey.catalog import Library
         from marey.train import train

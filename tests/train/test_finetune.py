@@ -152,6 +152,8 @@ def test_the_estimate_counts_what_is_there():
     assert needs_of(network, batch(4), pace(), CPU).activations == pytest.approx(2 * needs.activations, rel=0.05)
     again = needs_of(network, batch(), pace(), CPU, checkpointing=True)
     assert again.activations < needs.activations / 2
+    finest = needs_of(network, batch(), pace(), CPU, checkpointing=(0,))
+    assert again.activations < finest.activations < needs.activations
     assert again.flops == pytest.approx(needs.flops * 4 / 3)
     half = needs_of(network, batch(), pace(precision="bf16", accumulate=3), CPU)
     assert half.activations == needs.activations // 2

@@ -92,6 +92,21 @@ def test_two_processes_are_one_also_where_they_were_stopped(tmp_path):
         assert all(b[key] == pytest.approx(a[key], abs=1e-6, rel=1e-5) for key in a if key != "stage")
 
 
+def test_shards_of_two_processes_are_one_also_where_they_were_stopped(tmp_path):
+    """FSDP2: weights, averages and moments lie in shards, checkpoints are whole."""
+    one = train(tmp_path / "one", Toy(), ema_widths=(0.1,))
+    together(2, "shards", str(tmp_path / "two"), "stop=12")
+    together(2, "shards", str(tmp_path / "two"))
+    last = Checkpoints(tmp_path / "two" / "checkpoints" / "toy", "one").last()
+    assert last is not None
+    assert all(torch.allclose(last.average[name], one[name], atol=1e-6, rtol=0) for name in one)
+    alone = Checkpoints(tmp_path / "one" / "checkpoints" / "toy", "one").last()
+    assert alone is not None
+    assert last.optimizer.keys() == alone.optimizer.keys()
+    for a, b in zip(*(Metrics(tmp_path / name / "metrics.jsonl").lines() for name in ("one", "two")), strict=True):
+        assert all(b[key] == pytest.approx(a[key], abs=1e-6, rel=1e-5) for key in a if key != "stage")
+
+
 def test_the_three_stages_in_two_processes_are_those_in_one(encoded_library, tmp_path):
     shutil.copytree(encoded_library.path, tmp_path / "library")
     with Library.open(tmp_path / "library", write=True) as library:

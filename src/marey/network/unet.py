@@ -9,7 +9,7 @@ R is a spatio-temporal residual block (`resblock`), A a spatio-temporal transfor
 runs the same class with T = 1 and `image_only` = 1, which leads past everything temporal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
@@ -99,13 +99,14 @@ class SpatioTemporalUNet(nn.Module):
     Attributes:
         config: its shape.
         checkpointing: recompute every block's activations, the temporal ones too, in the backward pass; less memory,
-            more time.
+            more time. Or the levels whose blocks are recomputed, 0 the finest, where they take most memory for their
+            work; the middle counts as one more than the last.
     """
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.checkpointing = False
+        self.checkpointing: bool | Collection[int] = False
         channels = config.channels
 
         self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
@@ -132,6 +133,13 @@ class SpatioTemporalUNet(nn.Module):
 
         self.conv_norm_out = GroupNorm(GROUPS, channels[0], eps=1e-5)
         self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
+
+        for level, part in enumerate((*self.down_blocks, self.mid_block)):
+            for block in (*part.resnets, *(part.attentions or ())):
+                block.level = level
+        for level, part in enumerate(reversed(self.up_blocks)):
+            for block in (*part.resnets, *(part.attentions or ())):
+                block.level = level
 
     def forward(
         self,
@@ -256,7 +264,8 @@ class SpatioTemporalUNet(nn.Module):
         return steps
 
     def _run(self, block: nn.Module, x: Tensor, condition: Tensor, clips: Clips) -> Tensor:
-        if self.checkpointing and torch.is_grad_enabled():
+        levels = self.checkpointing
+        if torch.is_grad_enabled() and (levels if isinstance(levels, bool) else block.level in levels):
             return checkpoint(block, x, condition, clips, use_reentrant=False)
         return block(x, condition, clips)
 

@@ -129,13 +129,15 @@ class Stage(Section):
     """The model is made of the power-function average of this width. None: of the exponential average."""
     accumulate: int = Field(1, ge=1)
     """Go through a process's share of a batch in so many pieces: less memory, the same steps."""
-    checkpointing: bool = False
+    checkpointing: bool | tuple[int, ...] = False
     """Compute the activations of every block, the temporal ones too, a second time in the backward pass: a fraction of
-    the memory, about a third more time."""
+    the memory, about a third more time. Or only those of some levels, such as [0], the finest, which takes the most."""
     clip_norm: float = Field(1.0, gt=0)
     checkpoint_every: int = Field(100, ge=1)
     evaluate_every: int = Field(50, ge=1)
     """Held-out loss at fixed sigmas every so many steps."""
+    samples_every: int | None = Field(None, ge=1)
+    """Of a video stage: animate up to four held-out stills every so many steps, into runs/NAME/validation/."""
     quality_percent: float | None = Field(None, gt=0, le=100)
     """Finetuning: use only this share of the training windows, those of the best clips by `quality_by`."""
     quality_by: str = "sharpness"
@@ -168,6 +170,8 @@ class Train(Section):
     image: Stage = Stage()
     video: Stage = Stage(p_mean=0.0)
     finetune: Stage = Stage(p_mean=0.7, p_std=1.6, lr=1e-4)
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Where losses go beside metrics.jsonl, by accelerate; each has to be installed."""
 
 
 class Finetune(Section):
@@ -196,6 +200,8 @@ class Finetune(Section):
     draws: int = Field(16, ge=0)
     """Noised encodings of each first frame that are kept, so that no step runs the autoencoder. 0: one is made anew in
     every step."""
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """As of [train]."""
     stage: Stage = Stage(
         steps=1000,
         batch=4,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from marey.train.processes import like
+from marey.train.processes import like, reshard
 
 
 class Average:
@@ -61,6 +61,7 @@ class Average:
         try:
             yield
         finally:
+            reshard(module)
             with torch.no_grad():
                 for name, value in module.named_parameters():
                     if name in own:

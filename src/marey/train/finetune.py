@@ -5,7 +5,7 @@ kept in the library by what made them; a step runs the UNet and nothing else.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,14 @@ from marey.train.windows import Window, encoded, fingerprint, plan
 STAGE = "finetune"
 VERSION = 1
 """Changes whenever the same data and settings would give another result."""
-_INDIFFERENT = {"preset", "checkpoint_every", "evaluate_every", "accumulate", "checkpointing"}  # to the weights
+_INDIFFERENT = {
+    "preset",
+    "checkpoint_every",
+    "evaluate_every",
+    "samples_every",
+    "accumulate",
+    "checkpointing",
+}  # to the weights
 
 
 @dataclass(frozen=True)
@@ -109,10 +116,12 @@ def finetune(
             value.requires_grad_(value.requires_grad and name not in idle)
     if conditions is None:
         network.image_embedder = parts.image_embedder.requires_grad_(False)
-    task = VideoTask(STAGE, data, stage, network, parts.autoencoder, seed, conditions=conditions)
+    task = VideoTask(
+        STAGE, data, stage, network, parts.autoencoder, seed, conditions=conditions, embedder=parts.image_embedder
+    )
 
     run = Path(run_folder) if run_folder else library.path / "runs" / settings.name
-    pace = Pace.of(stage)
+    pace = replace(Pace.of(stage), trackers=settings.trackers)
     needs = needs_of(network, task.rows(0, range(_piece(task, pace))), pace, where, checkpointing=stage.checkpointing)
     progress(f"finetuning needs {needs}", 0, pace.steps)
     if not anyway:

@@ -23,7 +23,8 @@ from marey.train.failures import Diverged, OutOfMemory, demand_finite, named
 from marey.train.metrics import Metrics
 from marey.train.pace import Pace
 from marey.train.posthoc import PowerAverage, reconstruct
-from marey.train.processes import Batch, accelerator_of, load, pieces, whole
+from marey.train.processes import Batch, accelerator_of, load, pieces, sharded, whole
+from marey.train.show import Shows
 
 __all__ = ["Batch", "Diverged", "OutOfMemory", "Pace", "Task", "fit"]
 
@@ -74,7 +75,7 @@ def fit(
     metrics = Metrics(run / "metrics.jsonl")
     if device.type == "cpu":
         keep_freed_memory()
-    accelerator = accelerator_of(device, pace.precision)
+    accelerator = accelerator_of(device, pace.precision, trackers=pace.trackers, folder=run)
     task.module.to(accelerator.device)
     optimizer, names = _optimizer(task.module, pace)
     module, optimizer = accelerator.prepare(task.module, optimizer)
@@ -96,6 +97,9 @@ def fit(
             accelerator.scaler.load_state_dict(found.state["scaler"])
     if accelerator.is_main_process:
         metrics.cut(task.name, first)
+
+    if pace.trackers:
+        accelerator.init_trackers("marey", {"stage": task.name, "steps": pace.steps, "lr": pace.lr})
 
     def losses(batch: Batch, network: nn.Module = bare) -> torch.Tensor:
         return network(**{name: value.to(accelerator.device) for name, value in batch.items()})
@@ -138,7 +142,14 @@ def fit(
                     module.train()
             if accelerator.is_main_process:
                 told = norm_value if math.isfinite(norm_value) else -1.0
-                metrics.write(task.name, finished, loss=loss_value, lr=pace.rate(step), grad_norm=told, **measured)
+                values = {"loss": loss_value, "lr": pace.rate(step), "grad_norm": told, **measured}
+                metrics.write(task.name, finished, **values)
+                numbers = {key: value for key, value in values.items() if isinstance(value, float)}
+                accelerator.log({f"{task.name}/{key}": value for key, value in numbers.items()}, step=finished)
+            if pace.samples_every and finished % pace.samples_every == 0 and isinstance(task, Shows):
+                with average.applied(bare):
+                    if accelerator.is_main_process and not sharded(bare):
+                        task.show(run / "validation" / task.name, finished)
         if finished % pace.checkpoint_every == 0 or finished == pace.steps:
             state = {} if accelerator.scaler is None else {"scaler": accelerator.scaler.state_dict()}
             checkpoint = Checkpoint(
@@ -154,6 +165,8 @@ def fit(
         progress(what, finished, pace.steps, f"loss {loss_value:.3f}")
 
     accelerator.wait_for_everyone()
+    if pace.trackers:
+        accelerator.end_training()
     accelerator.unwrap_model(module, keep_fp32_wrapper=False)  # autocast is taken off the module's forward
     averaged = {name: value.cpu() for name, value in _whole(average.weights).items()}
     accelerator.free_memory()

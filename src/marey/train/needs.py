@@ -5,7 +5,7 @@ tensors that have shapes and no contents ("meta"), and adding up what autograd w
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,14 +69,14 @@ def needs_of(
     pace: Pace,
     device: torch.device,
     *,
-    checkpointing: bool = False,
+    checkpointing: bool | Collection[int] = False,
 ) -> Needs:
     """Count what a step with the largest piece `batch` of a process needs; nothing of it is computed.
 
     Args:
         module: forward(**batch) -> (B,) losses; it is left as it is.
         batch: one piece of a step, as the loop makes it.
-        checkpointing: whether the UNet's blocks are computed again in the backward pass.
+        checkpointing: whether the UNet's blocks, or those of which levels, are computed again in the backward pass.
     """
     trained = sum(value.numel() for value in module.parameters() if value.requires_grad)
     kept, flops = _forward(module, batch, checkpointing)
@@ -130,7 +130,9 @@ def speed(device: torch.device, half: bool, seconds: float = 0.3) -> float:
     return best
 
 
-def _forward(module: nn.Module, batch: Mapping[str, torch.Tensor], checkpointing: bool) -> tuple[int, float]:
+def _forward(
+    module: nn.Module, batch: Mapping[str, torch.Tensor], checkpointing: bool | Collection[int]
+) -> tuple[int, float]:
     """Bytes that autograd keeps of a forward pass, and its FLOP. With checkpointing the blocks keep what they are
     given, and the largest of them all that it makes.
     """
@@ -139,7 +141,7 @@ def _forward(module: nn.Module, batch: Mapping[str, torch.Tensor], checkpointing
     for name in trained:
         shadow[name].requires_grad_(True)
     inside: list[int] = [0]  # of each block that is being run, what it keeps; first what lies outside of all
-    blocks, given = [0], [0]
+    again, once, given = [0], [0], [0]
     seen = {value.untyped_storage()._cdata for value in shadow.values()}
 
     def keep(value: torch.Tensor) -> torch.Tensor:
@@ -151,10 +153,11 @@ def _forward(module: nn.Module, batch: Mapping[str, torch.Tensor], checkpointing
 
     def enter(block: nn.Module, inputs: tuple[Any, ...]) -> None:
         inside.append(0)
-        given.append(inputs[0].numel() * inputs[0].element_size())
+        if _again(block, checkpointing):
+            given.append(inputs[0].numel() * inputs[0].element_size())
 
     def leave(block: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        blocks.append(inside.pop())
+        (again if _again(block, checkpointing) else once).append(inside.pop())
 
     hooks = []
     for part in module.modules():
@@ -175,8 +178,12 @@ def _forward(module: nn.Module, batch: Mapping[str, torch.Tensor], checkpointing
             hook.remove()
         for part, value in was:
             part.checkpointing = value
-    kept = inside[0] + (sum(given) + max(blocks) if checkpointing else sum(blocks))
+    kept = inside[0] + sum(once) + sum(given) + max(again)
     return kept, float(counter.get_total_flops())
+
+
+def _again(block: nn.Module, checkpointing: bool | Collection[int]) -> bool:
+    return checkpointing if isinstance(checkpointing, bool) else block.level in checkpointing
 
 
 def _clock(seconds: float) -> str:

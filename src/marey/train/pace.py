@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -34,6 +35,10 @@ class Pace:
     """Relative widths of power-function averages that are kept beside (`posthoc`)."""
     ema_choice: float | None = None
     """The model is made of the power-function average of this width, instead of the exponential one."""
+    samples_every: int | None = None
+    """Steps between validation videos; None: none are made."""
+    trackers: tuple[Any, ...] = ()
+    """Names of accelerate's trackers, such as "tensorboard", or trackers themselves."""
 
     @classmethod
     def of(cls, stage: recipe.Stage) -> "Pace":

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -56,11 +58,17 @@ def pieces(task: Any, step: int, rank: int, world: int, accumulate: int) -> list
     return found
 
 
-def accelerator_of(device: torch.device, precision: str, **how: Any) -> Any:
+def accelerator_of(
+    device: torch.device, precision: str, *, trackers: Sequence[Any] = (), folder: Path | None = None
+) -> Any:
     """accelerate's Accelerator for one stage; what `accelerate launch` or `torchrun` says of processes holds.
 
+    Args:
+        precision: no, bf16, fp16 or auto.
+        trackers: names of accelerate's trackers, or trackers themselves; they write to `folder/trackers`.
+
     Raises:
-        MareyError: the precision is not to be had on this device.
+        MareyError: the precision is not to be had on this device, or a tracker is not installed.
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
@@ -76,7 +84,16 @@ def accelerator_of(device: torch.device, precision: str, **how: Any) -> Any:
     AcceleratorState._reset_state(reset_partial_state=not many)
     # A batch of nothing but pictures leads past everything temporal.
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision, kwargs_handlers=handlers, **how)
+    for tracker in trackers:
+        if isinstance(tracker, str) and find_spec(tracker) is None:
+            raise MareyError(f"The tracker {tracker!r} is not installed: `pip install {tracker}` would do.")
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision=precision,
+        kwargs_handlers=handlers,
+        log_with=list(trackers) or None,
+        project_dir=None if folder is None else str(folder / "trackers"),
+    )
 
 
 def whole(value: Tensor) -> Tensor:
@@ -92,6 +109,18 @@ def like(value: Tensor, own: Tensor) -> Tensor:
     from torch.distributed.tensor import distribute_tensor
 
     return distribute_tensor(value.to(own.device), own.device_mesh, own.placements)
+
+
+def sharded(module: nn.Module) -> bool:
+    """Whether this process has but shards of the weights."""
+    return any(hasattr(value, "full_tensor") for value in module.parameters())
+
+
+def reshard(module: nn.Module) -> None:
+    """Give back what a forward pass without a backward one gathered (FSDP2), before weights are set."""
+    for part in module.modules():
+        if callable(give_back := getattr(part, "reshard", None)):
+            give_back()
 
 
 def load(module: nn.Module, weights: dict[str, Tensor]) -> None:

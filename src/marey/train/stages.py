@@ -10,6 +10,7 @@ finetune   as video, on the best windows, at a lower rate
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from marey.train.conditions import Conditions
 from marey.train.loop import Batch
 from marey.train.pixels import stacked, to_unit
 from marey.train.sampler import Sampler
+from marey.train.show import SHOWN, show
 from marey.train.windows import Window
 
 HELDOUT_SIGMAS = (0.2, 0.6, 1.5, 5.0)
@@ -246,16 +248,19 @@ class VideoTask:
         seed: int,
         windows: Sequence[Window] | None = None,
         conditions: Conditions | None = None,
+        embedder: ImageEmbedder | None = None,
     ) -> None:
         """
         Args:
             windows: those to train on, of `data.training`; None: all that are not photographs.
             conditions: tokens and conditioning frames that are kept; None: they are made anew in every step.
+            embedder: of stills, for validation videos; None: the network's own.
         """
         self.name, self.module = name, network
         network.unet.checkpointing = settings.checkpointing
         self._data, self._settings, self._seed = data, settings, seed
         self._autoencoder, self._conditions = autoencoder, conditions
+        self._embedder = embedder or network.image_embedder
         self._windows = [w for w in (data.training if windows is None else windows) if not w.photo]
         shapes = [window.shape for window in self._windows]
         self._sampler = Sampler(shapes, settings.batch, settings.pixels, seed, name)
@@ -327,6 +332,16 @@ class VideoTask:
             }
 
         return _judge(losses, self._data.judged, fixed, self._settings.batch)
+
+    def show(self, folder: Path, step: int) -> None:
+        """Animate some held-out stills with the weights as they are, into `folder/step-000100.mp4`."""
+        shown = [window for window in self._data.judged if window.shape == self._data.judged[0].shape][:SHOWN]
+        if not shown or self._embedder is None:
+            return
+        truth = [stacked(self._data.library, self._data.pixels, [window])[0] for window in shown]
+        rates, motion = [window.fps for window in shown], [float(window.motion_bucket) for window in shown]
+        path = folder / f"step-{step:06d}.mp4"
+        show(path, self.module.unet, self._autoencoder, self._embedder, truth, rates, motion)
 
     def _moments(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
         pairs = [self._data.moments(window) for window in windows]

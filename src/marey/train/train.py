@@ -3,7 +3,7 @@ left.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,14 @@ from marey.train.windows import Window, encoded, fingerprint
 STAGES = ("image", "video", "finetune")
 VERSION = 3
 """Changes whenever the same data and settings would give another model."""
-_INDIFFERENT = {"preset", "checkpoint_every", "evaluate_every", "accumulate", "checkpointing"}  # to the weights
+_INDIFFERENT = {
+    "preset",
+    "checkpoint_every",
+    "evaluate_every",
+    "samples_every",
+    "accumulate",
+    "checkpointing",
+}  # to the weights
 
 
 def train(
@@ -170,9 +177,8 @@ class _Work:
         self._fit(VideoTask(name, data, stage, module, autoencoder, self.seed, windows), stage, module)
 
     def _fit(self, task: ImageTask | VideoTask, stage: recipe.Stage, module: torch.nn.Module) -> None:
-        average = fit(
-            task, Pace.of(stage), self.run, self.prints[task.name], device=self.device, progress=self.progress
-        )
+        pace = replace(Pace.of(stage), trackers=self.settings.trackers)
+        average = fit(task, pace, self.run, self.prints[task.name], device=self.device, progress=self.progress)
         module.cpu().load_state_dict(average, strict=False)
 
 
