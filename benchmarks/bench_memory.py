@@ -2,8 +2,9 @@
 
     python benchmarks/bench_memory.py [MODEL STILL]
 
-Bytes are counted on the meta device; the allocator's are the peak of its events on the CPU, for a small network. With a
-model's folder and a picture, the clip that it makes of it is decoded whole, in hard chunks and in blended ones.
+Bytes are counted on the meta device; the allocator's are the peak of its events on the CPU, for a small network, once
+as the CPU does it and once in the pieces that other devices work in. With a model's folder and a picture, the clip that
+it makes of it is decoded whole, in hard chunks and in blended ones.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from marey.errors import MareyError
 from marey.generate import Model
 from marey.generate.memory import GIB, plan_of
 from marey.generate.shapes import SVD, Shapes, networks_of, unet_bytes, window_bytes
+from marey.network import doubling, resblock, transformer
 from marey.network.autoencoder import Autoencoder, AutoencoderConfig
 from marey.network.config import UNetConfig
 from marey.network.tiles import seams
@@ -49,24 +51,26 @@ def counts() -> None:
     )
     torch.manual_seed(0)
     unet, autoencoder = SpatioTemporalUNet(shapes.unet).eval(), Autoencoder(shapes.autoencoder).eval()
-    print("\ncounted on meta, allocated on the CPU, MiB (8 frames of 256x256)")
     batch, frames, side = 2, 8, 64
     given = [torch.zeros(batch, frames, 8, side, side), torch.zeros(batch), torch.zeros(batch, 1, 64)]
     latents = torch.zeros(1, frames, 4, side, side)
-    numbers = [
-        (
-            "UNet call",
-            unet_bytes(shapes, batch, (frames, side, side), torch.float32, None),
-            allocated(lambda: unet(*given, torch.zeros(batch, 3))),
+    size = (frames, side, side)
+    works = {
+        "UNet call": (
+            unet_bytes(shapes, batch, size, torch.float32, None),
+            lambda: unet(*given, torch.zeros(batch, 3)),
         ),
-        (
-            "decoder",
-            window_bytes(shapes, (frames, side, side), torch.float32),
-            allocated(lambda: autoencoder.decode(latents)),
-        ),
-    ]
-    for name, counted, found in numbers:
-        print(f"{name:<12}{counted / 2**20:>8.1f}{found / 2**20:>8.1f}  {counted / found:.2f}")
+        "decoder": (window_bytes(shapes, size, torch.float32), lambda: autoencoder.decode(latents)),
+    }
+    print(
+        "\nMiB for 8 frames of 256x256: counted on meta; allocated on the CPU, in its own small pieces, and in others'"
+    )
+    found = {name: [allocated(work)] for name, (_, work) in works.items()}
+    resblock._CHUNK, doubling._CHUNK = resblock._CHUNK_ELSEWHERE, doubling._CHUNK_ELSEWHERE
+    transformer._ROWS = transformer._LEAST_TOKENS = 2**40
+    for name, (counted, work) in works.items():
+        own, alike = *found[name], allocated(work)
+        print(f"{name:<12}" + "".join(f"{n / 2**20:>8.1f}" for n in (counted, own, alike)) + f"  {counted / alike:.2f}")
     networks_of.cache_clear()
 
 

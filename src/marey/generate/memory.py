@@ -29,7 +29,7 @@ GIB = 2**30
 _CONTEXT, _GAPS = 0.6 * GIB, 0.08
 """Kept back: CUDA's own context and workspaces, and a share for gaps between what is allocated."""
 _ROWS = (None, 65536, 8192)
-_CHUNKS = (24, 20, 16, 14, 12, 10, 8, 6, 4)
+_CHUNKS = (24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4)
 _TILED = (8, 6, 4, 2, 1)
 _LOOP = 6
 """Float32 copies of the latents that a solver holds: the noisy ones, two predictions, the steps before."""
