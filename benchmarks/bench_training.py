@@ -86,10 +86,11 @@ def tell(found: dict[str, list[dict[str, Any]]], given: argparse.Namespace) -> N
     for name, runs in found.items():
         wall, cpu = (statistics.median(t for run in runs for t in run[key]) for key in ("wall", "cpu"))
         peak, loader = max(run["peak"] for run in runs), statistics.median(run["loader"] for run in runs)
-        print(
-            f"{name:<24} {wall:8.2f} {cpu:11.2f} {slow['wall'] / wall:10.2f} {peak / 2**20:8.0f} {peak / most:9.2f} "
-            f"{loader:7.1%}"
-        )
+        cells = (
+            f"{wall:.2f}", f"{slow['wall'] / wall:.2f}", f"{cpu:.2f}", f"{slow['cpu'] / cpu:.2f}",
+            f"{peak / 2**20:.0f}", f"{peak / most:.2f}", f"{loader:.1%}",
+        )  # fmt: skip
+        print(f"{name:<24}" + "".join(f"{cell:>15}" for cell in cells))
 
 
 def role(name: str, precision: str, threads: int, steps: int) -> dict[str, Any]:

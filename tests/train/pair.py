@@ -1,5 +1,6 @@
 """Started as one of several processes, trains a toy or a small library; or starts them itself (`together`)."""
 
+import json
 import os
 import socket
 import subprocess
@@ -84,6 +85,16 @@ def main(what: str, folder: str, *more: str) -> None:
                 os._exit(0)
 
         train(Path(folder), Toy(end), **changes)
+    elif what == "finetune":
+        from marey.catalog import Library
+        from marey.recipe import Recipe
+        from marey.train.finetune import finetune
+        from marey.train.processes import main_process
+
+        library_path, model, settings = more
+        with Library.open(Path(library_path), write=main_process()) as library:
+            tuned = Recipe.of(json.loads(settings)).finetune
+            finetune(library, model, tuned, "chosen", run_folder=Path(folder), device="cpu")
     else:
         from marey.catalog import Library
         from marey.train import train

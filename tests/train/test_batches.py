@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marey.train.batches import choose, draw, draw_caption, noise, permutation, seed_of, spread, stream
+from marey.train.batches import choose, draw, draw_caption, noise, noise_rows, permutation, seed_of, spread, stream
 
 LAW = {"p_mean": 0.7, "p_std": 1.6, "drop": 0.1, "augmentation_mean": -3.0, "augmentation_std": 0.5}
 
@@ -109,3 +109,24 @@ def test_captions_are_drawn_by_their_shares_and_by_their_keys_alone():
     assert drawn != [draw_caption(captions, 7, "image", step, "caption", "other") for step in range(4000)]
     assert draw_caption((), 7) == ""
     assert draw_caption((("only", 1.0),), 7) == "only"
+
+
+def test_both_conditions_may_be_dropped_together_beside_each_alone():
+    draws = [draw(50, 0, "video", step, **{**LAW, "drop_both": 0.2}) for step in range(400)]
+    plain = [draw(50, 0, "video", step, **LAW) for step in range(400)]
+    token, frame = torch.cat([d.keep_token for d in draws]), torch.cat([d.keep_frame for d in draws])
+    both = ((1 - token) * (1 - frame)).mean().item()
+    assert both == pytest.approx(0.2 + 0.8 * 0.01, abs=4 * math.sqrt(0.2 * 0.8 / len(token)))
+    for kept in (token, frame):
+        assert 1 - kept.mean().item() == pytest.approx(0.2 + 0.8 * 0.1, abs=4 * math.sqrt(0.28 * 0.72 / len(token)))
+    # What was dropped by itself still is, and nothing else of a step changes.
+    assert all((a.keep_token - b.keep_token).max() <= 0 for a, b in zip(draws, plain, strict=True))
+    assert all(torch.equal(a.sigma, b.sigma) for a, b in zip(draws, plain, strict=True))
+
+
+def test_rows_of_a_batch_have_noise_of_their_own():
+    whole = noise_rows((2, 3), range(5), 7, "video", 3)
+    assert torch.equal(noise_rows((2, 3), [4, 1], 7, "video", 3), whole[[4, 1]])
+    assert len({row.numpy().tobytes() for row in whole}) == 5
+    draws = draw(5, 7, "video", 3, **LAW)
+    assert torch.equal(draws.of([4, 1]).sigma, draws.sigma[[4, 1]])

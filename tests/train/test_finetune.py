@@ -1,5 +1,6 @@
 """A LoRA and a full finetuning of a model's folder: what is trained, what is written, and what is told before."""
 
+import json
 import shutil
 
 import pytest
@@ -22,6 +23,7 @@ from marey.train.metrics import Metrics
 from marey.train.needs import Needs, demand_fit, needs_of, speed
 from marey.train.stages import Encoded, VideoNetwork
 
+from .pair import together
 from .toy import pace
 
 CPU = torch.device("cpu")
@@ -105,6 +107,19 @@ def test_a_second_run_uses_what_was_encoded_and_a_finished_one_does_nothing(libr
     finetune(library, str(model), settings(name="other", rank=2), "chosen", device="cpu")
     monkeypatch.setattr("marey.train.stages.VideoTask.heldout", never)
     assert finetune(library, str(model), settings(name="again"), "chosen", device="cpu").loss is not None
+
+
+def test_two_processes_finetune_as_one_and_encode_once(encoded_library, model, tmp_path):
+    path = shutil.copytree(encoded_library.path, tmp_path / "library")
+    stage = {**STAGE, "steps": 4, "evaluate_every": 2, "checkpoint_every": 2}
+    words = {"finetune": {**PLAIN, "name": "two", "stage": stage}}
+    together(2, "finetune", str(tmp_path / "two"), str(path), str(model), json.dumps(words))
+    with Library.open(path, write=True) as store:
+        tuned = recipe.Recipe.of({"finetune": {**words["finetune"], "name": "one"}}).finetune
+        finetune(store, str(model), tuned, "chosen", run_folder=tmp_path / "one", device="cpu")
+    one, two = (Metrics(tmp_path / name / "metrics.jsonl").lines("finetune") for name in ("one", "two"))
+    assert [line["loss"] for line in two] == pytest.approx([line["loss"] for line in one], rel=1e-5)
+    assert (path / "models" / "two" / "adapter_model.safetensors").is_file()
 
 
 def test_it_can_encode_in_every_step_too(library, model):

@@ -5,6 +5,7 @@ kept in the library by what made them; a step runs the UNet and nothing else.
 """
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def finetune(
     half = stage.precision == "bf16" or (stage.precision == "auto" and fast_bfloat16(where))
     # Frozen weights may be as short as they are multiplied; those that are trained are float32.
     parts = parts_of(model, dtype=torch.bfloat16 if half and not settings.full else torch.float32)
-    windows, data, conditions = _encoded(library, parts, settings, selection, seed, where, progress, drawn)
+    with _one_by_one(where):  # what the first process encoded the others find
+        windows, data, conditions = _encoded(library, parts, settings, selection, seed, where, progress, drawn)
     _demand_windows(data, selection)
 
     network = VideoNetwork(parts.unet, None)
@@ -210,7 +212,21 @@ def _demand_windows(data: Encoded, selection: str) -> None:
 
 def _piece(task: VideoTask, pace: Pace) -> int:
     """Rows of the largest piece that a process goes through at once."""
-    return -(-task.size(0) // (pace.accumulate * int(os.environ.get("WORLD_SIZE", "1"))))
+    return -(-task.size(0) // (pace.accumulate * _processes()))
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _one_by_one(device: torch.device) -> AbstractContextManager[Any]:
+    """A context that the first of several processes goes through before the others."""
+    if _processes() == 1:
+        return nullcontext()
+    from accelerate import PartialState
+
+    first: AbstractContextManager[Any] = PartialState(cpu=device.type == "cpu").main_process_first()
+    return first
 
 
 def _result(
