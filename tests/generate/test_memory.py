@@ -89,6 +89,13 @@ def test_counts_follow_the_shape_and_the_precision():
     assert unet_bytes(SMALL, 1, (4, 40, 48), torch.float32, 256) <= unet()
 
 
+def test_a_step_cache_has_its_place():
+    plain, cached = (
+        count_stages(SMALL, Saving(), 4, 160, 192, dtype=torch.bfloat16, cached=cached)[2] for cached in (False, True)
+    )
+    assert cached.activations - plain.activations == 3 * 2 * 4 * 32 * 40 * 48
+
+
 def test_attention_counts_as_the_fused_kernels_do():
     q = torch.empty(1, 2, 4096, 16, device="meta")
     with FusedAttention():

@@ -33,6 +33,8 @@ _CHUNKS = (24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4)
 _TILED = (8, 6, 4, 2, 1)
 _LOOP = 6
 """Float32 copies of the latents that a solver holds: the noisy ones, two predictions, the steps before."""
+_KEPT = 3
+"""Copies of the UNet's inner features that a step cache holds: of two steps, and the line through them."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def plan_memory(
     *,
     dtype: torch.dtype,
     guided: bool = True,
+    cached: bool = False,
     turns: bool = True,
 ) -> MemoryPlan:
     """The least costly way to make a clip on a card of `vram` GiB.
@@ -118,6 +121,7 @@ def plan_memory(
         frames, height, width: of the clip, in pixels.
         dtype: of the UNet's and the embedder's weights; the autoencoder's are float32.
         guided: whether the unconditional prediction is needed.
+        cached: whether features are kept from step to step.
         turns: whether the networks may take turns on the device, and wait elsewhere.
 
     Raises:
@@ -134,7 +138,7 @@ def plan_memory(
         saving = Saving(offload=offload)
         for sequential, rows in ((False, None), *((True, rows) for rows in _ROWS)) if guided else _unguided():
             saving = replace(saving, sequential=sequential, rows=rows)
-            if _sampling(shapes, saving, frames, height, width, dtype, guided).peak <= room:
+            if _sampling(shapes, saving, frames, height, width, dtype, guided, cached).peak <= room:
                 break
         for rank, (chunk, tile) in enumerate(ways):
             if rank < len(ways) - 1 and _far_beyond(room, shapes, size, chunk, tile, dtype):
@@ -142,7 +146,7 @@ def plan_memory(
             saving = replace(saving, chunk=chunk, tile=tile)
             if _decoding(shapes, saving, frames, height, width, dtype).peak <= room:
                 break
-        stages = count_stages(shapes, saving, frames, height, width, dtype=dtype, guided=guided)
+        stages = count_stages(shapes, saving, frames, height, width, dtype=dtype, guided=guided, cached=cached)
         least = MemoryPlan(frames, height, width, dtype, saving, stages, vram)
         if least.peak <= room:
             found.append((rank, least))
@@ -195,6 +199,7 @@ def count_stages(
     *,
     dtype: torch.dtype,
     guided: bool = True,
+    cached: bool = False,
 ) -> tuple[Stage, ...]:
     """What each stage of a call takes: the still's token, the still's latents, a UNet call, the decoder."""
     networks = networks_of(shapes, dtype)
@@ -202,18 +207,20 @@ def count_stages(
     return (
         Stage("the still's token", token, embedding_bytes(shapes, dtype)),
         Stage("the still's latents", latents, encoding_bytes(shapes, height, width, dtype)),
-        _sampling(shapes, saving, frames, height, width, dtype, guided),
+        _sampling(shapes, saving, frames, height, width, dtype, guided, cached),
         _decoding(shapes, saving, frames, height, width, dtype),
     )
 
 
 def _sampling(
-    shapes: Shapes, saving: Saving, frames: int, height: int, width: int, dtype: torch.dtype, guided: bool
+    shapes: Shapes, saving: Saving, frames: int, height: int, width: int, dtype: torch.dtype, guided: bool, cached: bool
 ) -> Stage:
     networks, size = networks_of(shapes, dtype), shapes.latents(frames, height, width)
     batch = 2 if guided and not saving.sequential else 1
-    loop = _LOOP * 4 * frames * shapes.unet.out_channels * size[1] * size[2]
-    counted = unet_bytes(shapes, batch, size, dtype, saving.rows) + loop
+    pixels = frames * size[1] * size[2]
+    loop = _LOOP * 4 * pixels * shapes.unet.out_channels
+    kept = _KEPT * dtype.itemsize * pixels * shapes.unet.channels[0] if cached else 0
+    counted = unet_bytes(shapes, batch, size, dtype, saving.rows) + loop + kept
     return Stage("a UNet call", networks.weights(networks.unet, saving), counted)
 
 

@@ -459,6 +459,7 @@ class Model:
                 self.vram,
                 dtype=self.dtype,
                 guided=plan.guided,
+                cached=plan.cache > 0,
                 turns=self.device.type != "cpu",
             ).saving
             self._settle(torch.device("cpu") if saving.offload else self.device)
