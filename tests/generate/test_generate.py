@@ -183,3 +183,15 @@ def test_videos_are_enlarged_by_whole_multiples():
     assert enlarged(frames, 100).shape == (3, 128, 128, 3)
     assert np.array_equal(enlarged(frames, 20), frames)
     assert room.VIEW == 192
+
+
+def test_the_cache_of_the_recipe_reaches_the_sampler(model, tmp_path):
+    asked = []
+
+    class Asked(Counted):
+        def continue_stills(self, pixels, **how):
+            asked.append(how["cache"])
+            return super().continue_stills(pixels, **how)
+
+    generate(Asked(model), stills(1), tmp_path / "samples", Generate(steps=2, cache=0.4))
+    assert asked == [0.4]

@@ -136,6 +136,7 @@ def _animated(
         frames=truth.shape[1],
         steps=settings.steps,
         guidance=settings.guidance,
+        cache=settings.cache,
         noise_aug=settings.noise_aug,
         solver=settings.solver,
         schedule=settings.schedule,
