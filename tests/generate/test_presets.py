@@ -155,8 +155,10 @@ def test_what_is_said_overrides_a_preset():
     assert interval == (0.1, 3.0)
 
 
-def test_a_preset_never_takes_more_steps_than_the_model_and_leaves_a_consistency_model_as_it_is():
-    assert plan_for(ModelInfo(steps=8), 8, preset="fast").steps == 8
+def test_a_preset_leaves_a_model_of_few_steps_and_a_consistency_model_as_they_are():
+    steps = PRESETS["fast"].steps
+    for own, taken in ((8, 8), (steps // 2, steps // 2), (steps // 2 + 1, steps), (50, steps)):
+        assert plan_for(ModelInfo(steps=own), 8, preset="fast").steps == taken
     consistent = plan_for(ModelInfo(steps=4, solver="lcm"), 8, preset="draft")
     assert (consistent.steps, consistent.cache, float(consistent.sigmas[-2])) == (4, 0.0, pytest.approx(0.002))
 
