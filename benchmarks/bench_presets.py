@@ -167,7 +167,7 @@ def speed_table(name: str, folder: Path, guidance: tuple[float, float] | None) -
     for side, told in best.items():
         whole = told["loop"] + told["decode"]
         print(
-            f"| {first['what'] if told is first else side}{told['calls']} | {told['threads']} | {told['loop']:.2f} "
+            f"| {BASE if told is first else side}{told['calls']} | {told['threads']} | {told['loop']:.2f} "
             f"| {first['loop'] / told['loop']:.2f} | {told['decode']:.2f} "
             f"| {(first['loop'] + first['decode']) / whole:.2f} |"
         )
@@ -185,9 +185,7 @@ def worker(folder: str, side: str, guidance: tuple[float, float] | None, threads
         1, info.frames, autoencoder.latent_channels, *size, generator=torch.Generator().manual_seed(1000)
     )
     weights = guidance or info.guidance
-    foreign = side == "diffusers" and not info.text
-    what = BASE if foreign else "Marey's Euler, 25 steps, float32"
-    how = EULER if side == "diffusers" else {"preset": side}
+    foreign = side == "diffusers"
     pipeline = _pipeline(Path(folder)) if foreign else None
     starts: list[float] = []
     ends: list[float] = []
@@ -197,7 +195,7 @@ def worker(folder: str, side: str, guidance: tuple[float, float] | None, threads
         ends.clear()
         if pipeline is not None:
             return theirs(pipeline, info, still, noise, weights, steps or 25, ends)
-        given = {**how, **({"steps": steps} if steps else {})}
+        given = {"preset": side, **({"steps": steps} if steps else {})}
         return model.animate(
             still,
             noise=noise,
@@ -229,7 +227,6 @@ def worker(folder: str, side: str, guidance: tuple[float, float] | None, threads
         "decode": time.perf_counter() - start,
         "decoder": decoder,
         "calls": calls,
-        "what": what,
     }
 
 
@@ -307,7 +304,7 @@ sampling.Predictor = _Watched  # type: ignore[misc]
 
 
 def _pipeline(folder: Path) -> Any:
-    pipeline = diffusers.StableVideoDiffusionPipeline.from_pretrained(folder)
+    pipeline = diffusers.StableVideoDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -324,7 +321,7 @@ if __name__ == "__main__":
     else:
         parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("model", nargs="?", default="marey-tiny")
-        parser.add_argument("--pairs", type=int, default=6, help="stills, each with a seed of its own")
+        parser.add_argument("--pairs", type=int, default=5, help="stills, each with a seed of its own")
         parser.add_argument("--guidance", type=float, nargs=2, help="of the first and the last frame; the model's own")
         parser.add_argument("tables", nargs="*", help="quality, speed; both otherwise")
         asked = parser.parse_intermixed_args()
