@@ -5,6 +5,7 @@ that happens in it. Levels are never shared between what is trained on and what 
 numbers.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from marey.evaluate.known import RATE, SIZE, events_of
+from marey.evaluate.known import RATE, SIZE, Known, cells_of_labels, events_of, moments_of
 from marey.progress import Progress, silent
 from marey.worlds.game import clip
 from marey.worlds.game.engine import State
 from marey.worlds.game.hero import FPS
-from marey.worlds.game.level import Level
+from marey.worlds.game.level import Level, make_level
 from marey.worlds.game.picture import Painter
 from marey.worlds.game.story import Deed, deeds, paraphrase, tell
 
@@ -25,11 +26,12 @@ FRAMES, STEP = 14, FPS // RATE
 SPAN = FRAMES * STEP
 SEED, HELDOUT = 7077, 1_000_000
 """Of the plays, and the number of the first one that is held out."""
+THEME = "meadow"
+"""Of the levels that the base model was made for in the end."""
 _PLAY = 384
 _EARLY, _LATE = 5, 19
 """Frames of a clip within which what is sudden has to happen, so that it is seen to come and to go."""
 _MOST_DEEDS = 3
-_VERSION = 1
 
 SHARES = {
     "walk right": 8, "walk left": 7, "run right": 8, "jump right": 11, "jump left": 8, "jump up": 8, "climb up": 8,
@@ -50,6 +52,21 @@ class Chosen:
     """The plain sentence first, then others."""
     happened: list[list[str]]
     plays: list[int]
+    moments: np.ndarray | None = None
+    """What judges learn from: uint8 (N, FRAMES, len(MOMENTS))."""
+    cells: np.ndarray | None = None
+    """As `marey.evaluate.known.Known` has them."""
+
+    def known(self) -> Known:
+        """As judges take them."""
+        return Known(
+            np.asarray(self.videos),
+            tuple(each[0] for each in self.texts),
+            tuple(frozenset(each) for each in self.happened),
+            tuple(self.plays),
+            self.moments,
+            self.cells,
+        )
 
 
 @dataclass(frozen=True)
@@ -59,16 +76,30 @@ class _Window:
     event: str
 
 
-def chosen(count: int, first: int, plays: int, progress: Progress = silent) -> Chosen:
-    """About `count` clips from `plays` plays of the numbers from `first` on; fewer of an event that is too rare."""
+def chosen(
+    count: int,
+    first: int,
+    plays: int,
+    progress: Progress = silent,
+    *,
+    theme: str | None = None,
+    truth: bool = False,
+) -> Chosen:
+    """About `count` clips from `plays` plays of the numbers from `first` on; fewer of an event that is too rare.
+
+    Args:
+        theme: only levels of this theme, as many.
+        truth: keep what is the case at each frame, for judges to learn from.
+    """
     found: dict[str, list[_Window]] = defaultdict(list)
     keys: dict[int, str] = {}
-    for number in range(first, first + plays):
+    numbers = (number for number in itertools.count(first) if theme is None or theme_of(number) == theme)
+    for done, number in enumerate(itertools.islice(numbers, plays)):
         one = clip(SEED, number, _PLAY)
         keys[number] = one.keys
         for window in _windows(one.states, one.level, number):
             found[window.event].append(window)
-        progress("playing", number - first + 1, plays)
+        progress("playing", done + 1, plays)
     rng = np.random.default_rng([SEED, first, count])
     taken: list[_Window] = []
     for event, share in SHARES.items():
@@ -77,7 +108,7 @@ def chosen(count: int, first: int, plays: int, progress: Progress = silent) -> C
         taken += [found[event][n] for n in order[:most]]
     taken.sort(key=lambda window: (window.play, window.start))
     out = np.empty((len(taken), FRAMES, SIZE, SIZE, 3), np.uint8)
-    texts, happened = [], []
+    texts, happened, moments, cells = [], [], [], []
     last, one, painter = -1, None, None
     for n, window in enumerate(taken):
         if window.play != last:
@@ -86,13 +117,34 @@ def chosen(count: int, first: int, plays: int, progress: Progress = silent) -> C
         assert one is not None
         assert painter is not None
         states = one.states[window.start : window.start + SPAN]
-        out[n] = [painter.paint(state).rgb for state in states[::STEP]]
-        done = deeds(states, one.level)
+        pictures = [painter.paint(state) for state in states[::STEP]]
+        out[n] = [picture.rgb for picture in pictures]
+        if truth:
+            cells.append(np.stack([cells_of_labels(picture.labels) for picture in pictures]))
+            rows = [
+                {"pose": s.pose, "vx": s.vx, "vy": s.vy, "events": [(e.kind, e.what) for e in s.events]} for s in states
+            ]
+            moments.append(moments_of(rows, cells[-1], range(0, SPAN, STEP)))
+        told = deeds(states, one.level)
         words = np.random.default_rng([SEED, window.play, window.start])
-        texts.append([tell(done), *(paraphrase(done, words) for _ in range(3))])
-        happened.append(sorted(events_of([vars(deed) for deed in done])))
+        texts.append([tell(told), *(paraphrase(told, words) for _ in range(3))])
+        happened.append(sorted(events_of([vars(deed) for deed in told])))
         progress("drawing", n + 1, len(taken))
-    return Chosen(out, [w.event for w in taken], texts, happened, [w.play for w in taken])
+    return Chosen(
+        out,
+        [w.event for w in taken],
+        texts,
+        happened,
+        [w.play for w in taken],
+        np.stack(moments) if truth else None,
+        np.stack(cells) if truth else None,
+    )
+
+
+def theme_of(play: int) -> str:
+    """The theme of a play's level."""
+    rng = np.random.default_rng([SEED, play, 0xC11F])  # as `clip` makes the level
+    return make_level(int(rng.integers(2**31))).theme
 
 
 def save(some: Chosen, folder: Path) -> None:

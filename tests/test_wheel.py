@@ -26,6 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_in_it(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"marey/cli/app.py", "marey/py.typed", "marey/recipes/tiny.toml", "marey/report/page.html.j2"} <= names
+    assert {f"marey/generate/marey-tiny/{part}" for part in ("marey.json", "README.md", "unet/config.json")} <= names
     assert not [name for name in names if name.startswith(("tests/", "docs/")) or name.endswith((".mp4", ".db"))]
 
 

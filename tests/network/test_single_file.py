@@ -199,3 +199,9 @@ def test_what_is_too_much_or_broken_is_an_error(file, tmp_path):
         load_file(tmp_path / "f.safetensors")
     with pytest.raises(MareyError, match=r"\.safetensors would do"):
         save_file(tmp_path / "model.ckpt", drawn())
+
+
+def test_a_model_of_texts_has_no_place_in_it(tmp_path):
+    parts = drawn()
+    with pytest.raises(MareyError, match="no place for the text embedder"):
+        save_file(tmp_path / "asked.safetensors", replace(parts, info=replace(parts.info, text=True)))

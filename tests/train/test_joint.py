@@ -9,7 +9,7 @@ from marey.network.config import UNetConfig
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.inflate import inflate
 from marey.network.unet import fresh, is_temporal
-from marey.train.joint import UNSAID, Footage, JointNetwork, JointTask, PictureTask
+from marey.train.joint import NOISIER, UNSAID, Footage, JointNetwork, JointTask, PictureTask, even_sigmas
 from marey.train.loop import Pace, fit
 from marey.train.stages import HELDOUT_SIGMAS, ImageNetwork
 
@@ -100,9 +100,22 @@ def test_half_is_asked_by_text_alone_and_little_by_nothing() -> None:
     assert 0.1 < (~text & frame).float().mean() < 0.3, "stills alone"
     assert 0.2 < (text & frame).float().mean() < 0.4, "both"
     assert (~text & ~token & ~frame).float().mean() < 0.12
+    levels = batch["sigma"].log()
+    alone = ~token & ~frame
+    assert levels[alone].mean() - levels[~alone].mean() == pytest.approx(np.log(NOISIER), abs=0.35)
     said = (batch["added"][:, 1] != UNSAID).float().mean()
     assert 0.4 < said < 0.6
     assert (batch["added"][:, 0] == 14).all()
+
+
+def test_a_batch_has_the_whole_width_of_noise() -> None:
+    rows = torch.stack([even_sigmas(8, 0.7, 1.6, "a key", step) for step in range(400)]).log()
+    assert rows.mean() == pytest.approx(0.7, abs=0.05)
+    assert rows.std() == pytest.approx(1.6, abs=0.05)
+    assert rows[:, 0].std() == pytest.approx(1.6, abs=0.15), "each by itself has the law, too"
+    place = torch.special.ndtr((rows.double() - 0.7) / 1.6)
+    assert torch.equal((place * 8).floor().sort(dim=1).values, torch.arange(8.0, dtype=torch.float64).expand(400, 8))
+    assert torch.equal(even_sigmas(8, 0.7, 1.6, "a key", 3), even_sigmas(8, 0.7, 1.6, "a key", 3))
 
 
 def test_a_clip_s_texts_are_its_own() -> None:

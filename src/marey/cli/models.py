@@ -182,7 +182,7 @@ def generate(
 @app.command()
 def animate(
     picture: Annotated[Path, typer.Argument(help="The still.")],
-    model: ModelName = "library/models/tiny",
+    model: ModelName = "marey-tiny",
     out: Annotated[Path | None, typer.Option(help="The video; beside the picture otherwise.")] = None,
     frames: Annotated[int | None, typer.Option(help="How many; as trained otherwise.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second; as trained otherwise.")] = None,

@@ -46,9 +46,11 @@ def save_file(path: str | Path, parts: Parts) -> Path:
     full size). What belongs to the image stage alone stays behind.
 
     Raises:
-        MareyError: the name does not end in .safetensors.
+        MareyError: the name does not end in .safetensors, or the model takes texts, for which there is no place there.
     """
     path = Path(path)
+    if parts.info.text:
+        raise MareyError(f"{path} has no place for the text embedder of this model: a folder would do.")
     if path.suffix != ".safetensors":
         raise MareyError(f"{path} would be a single file of weights: a name ending in .safetensors would do.")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,8 @@ UNSAID = 127.0
 """The motion bucket of a clip of which nothing is said of motion, and of half of the training clips."""
 TEXT_ONLY = 0.5
 """Share of clips that are asked for by their text alone."""
+NOISIER = 2.0
+"""By how much the noise of these is stronger: without a still what happens is decided at the highest levels."""
 _DROP_TEXT = 0.4
 """Chance that a clip that has a still has no text."""
 
@@ -175,11 +177,12 @@ class JointTask:
         text_only = draws.uniform < TEXT_ONLY
         unheard = torch.rand(len(chosen), generator=stream(*key, "text kept")) < _DROP_TEXT
         said = torch.rand(len(chosen), generator=stream(*key, "motion said")) < 0.5
+        sigma = even_sigmas(len(chosen), self._settings.p_mean, self._settings.p_std, *key, "levels")
         drop_text = torch.where(text_only, draws.keep_token == 0, unheard)
         return {
             "latents": latents,
             "noise": noise(latents.shape, *key, "noise"),
-            "sigma": draws.sigma,
+            "sigma": sigma * torch.where(text_only, NOISIER, 1.0),
             "tokens": self._data.texts(chosen, *key, "text"),
             **conditions(self._data, chosen, said),
             "keep_text": (~drop_text).float(),
@@ -210,6 +213,16 @@ class JointTask:
             "keep_frame": torch.full((len(chosen),), still),
         }
         return _judge(losses, batch)
+
+
+def even_sigmas(size: int, p_mean: float, p_std: float, *key: int | str) -> torch.Tensor:
+    """Noise levels (B,) with log sigma ~ N(p_mean, p_std^2), one from each of B equally likely parts of that law, in a
+    drawn order: each has the law by itself, and a batch has its whole width (as in arXiv 2107.00630, appendix I.1).
+    """
+    draws = stream(*key)
+    place = (torch.randperm(size, generator=draws) + torch.rand(size, generator=draws, dtype=torch.float64)) / size
+    normal = torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6))
+    return torch.exp(p_mean + p_std * normal).float()
 
 
 def conditions(data: Footage, chosen: Sequence[int], said: torch.Tensor) -> Batch:
