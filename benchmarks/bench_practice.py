@@ -13,10 +13,12 @@ by its own settings. A clip is kept where the mean text area of the three is at 
 
 import argparse
 import json
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +35,7 @@ from marey.curate import curate
 from marey.curate.measures import MEASURES
 from marey.recipe import Curate
 from marey.signals.hashes import perceptual_hash
-from marey.signals.text import RAPIDOCR, TextDetector, union_area
+from marey.signals.text import MAREY, RAPIDOCR, TextDetector, TextSettings, union_area
 
 WANTED = {"motion", "motion_share", "brightness", "sharpness", "fps", "phash"}
 LARGEST = 0.07
@@ -131,6 +133,26 @@ def areas(
     return [float(np.mean([engine(picture) for picture in pictures(clip)])) for clip in clips]
 
 
+def shared(
+    settings: TextSettings, pictures: Callable[[dict[str, Any]], list[np.ndarray]], clips: list[Any]
+) -> Callable[[], list[float]]:
+    """The same by a detector of Marey's on each core, each on one thread, as `curate` shares clips among workers."""
+    count = os.cpu_count() or 1
+    engines = [TextDetector(1, settings) for _ in range(count)]
+
+    def work() -> list[float]:
+        found = [0.0] * len(clips)
+
+        def some(n: int) -> None:
+            found[n::count] = areas(engines[n].area, pictures, clips[n::count])
+
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(some, range(count)))
+        return found
+
+    return work
+
+
 def default_detector() -> Callable[[np.ndarray], float]:
     """The share of a picture that the boxes of RapidOCR, as it comes, cover."""
     from rapidocr import RapidOCR
@@ -177,11 +199,12 @@ def bench(folder: Path, name: str, seconds: float, text: bool, rounds: int) -> N
         wall, cpu = (sum(getattr(one, what) for one in took.values()) for what in ("wall", "cpu"))
         lines = [("without text", wall / own.wall, cpu / own.cpu)]
         if text:
-            usual, marey, alike = default_detector(), TextDetector(2).area, TextDetector(2, RAPIDOCR).area
+            usual = default_detector()
             theirs = timed(lambda: areas(usual, first_middle_last(path), clips))
             peer = timed(lambda: areas(usual, lambda clip: stills(Path(place), clip), clips))
-            same = timed(lambda: areas(alike, lambda clip: stills(Path(place), clip), clips))
-            ours = timed(lambda: areas(marey, lambda clip: stills(Path(place), clip), clips))
+            same, ours = (
+                timed(shared(settings, lambda clip: stills(Path(place), clip), clips)) for settings in (RAPIDOCR, MAREY)
+            )
             for what, one in (
                 ("text: RapidOCR at its defaults, frames sought for", theirs),
                 ("text: RapidOCR at its defaults, on the stills of the pass", peer),

@@ -64,7 +64,7 @@ def test_a_command_of_a_page_runs(page: str, command: str, place: Path) -> None:
         cwd=place,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
         check=False,
     )
     assert ended.returncode == 0, f"{page}: {command}\n{ended.stdout}\n{ended.stderr}"
@@ -73,7 +73,7 @@ def test_a_command_of_a_page_runs(page: str, command: str, place: Path) -> None:
 @pytest.mark.parametrize(("page", "code"), blocks("python"), ids=[page for page, _ in blocks("python")])
 def test_the_python_of_a_page_runs(page: str, code: str, place: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=280, check=False
     )
     assert ended.returncode == 0, f"{page}:\n{code}\n{ended.stdout}\n{ended.stderr}"
 
