@@ -7,6 +7,7 @@ import torch
 from marey.errors import MareyError
 from marey.generate import Model
 from marey.generate.imagine import context_of, imagine, joined, told
+from marey.generate.offload import Saving
 from marey.generate.plan import plan_for
 from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
@@ -123,3 +124,20 @@ def test_a_folder_says_whether_it_takes_texts(model: Model, plain: Model, tmp_pa
             fps=8,
             text=True,
         )
+
+
+def test_a_card_to_fit_is_fitted_whatever_is_asked(model: Model, monkeypatch) -> None:
+    """One clip at a time, decoded as the plan of memory says."""
+    told, decode, saving = [], model.parts.autoencoder.decode, Saving(chunk=2)
+    monkeypatch.setattr(model, "vram", 8.0)
+    monkeypatch.setattr(model, "_saving", lambda plan: saving)
+
+    def decoded(latents: torch.Tensor, **how: int | None) -> torch.Tensor:
+        told.append((len(latents), how["chunk"]))
+        return decode(latents, **how)
+
+    monkeypatch.setattr(model.parts.autoencoder, "decode", decoded)
+    size = model.info.height, model.info.width
+    model.continue_stills(np.zeros((2, *size, 3), np.uint8), seeds=[1, 2], steps=1)
+    model.imagine("A ball falls.", steps=1)
+    assert told == [(1, 2)] * 3

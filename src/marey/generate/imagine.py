@@ -35,7 +35,7 @@ def imagine(
         stills: uint8 (N, H, W, 3) that the videos begin with; None: there are none.
         plan: of all.
         fps, motion, seeds: N each.
-        batch: how many at a time.
+        batch: how many at a time; one where the model has a `vram` to fit.
 
     Returns:
         uint8 (N, T, H, W, 3).
@@ -45,6 +45,8 @@ def imagine(
     """
     texts, count = [told(text) for text in texts], len(texts)
     videos = np.empty((count, plan.frames, plan.height, plan.width, 3), np.uint8)
+    saving = model._saving(plan)
+    batch = 1 if model.vram is not None else batch  # a plan of memory is of one clip
     total = -(-count // batch) * plan.steps
     for start in range(0, count, batch):
         some = slice(start, min(start + batch, count))
@@ -53,8 +55,8 @@ def imagine(
             progress("imagining", before + step, total)
 
         given = None if stills is None else stills[some]
-        latents = model._sample(plan, given, fps[some], motion[some], seeds[some], None, done, texts[some]).latents
-        videos[some] = model._decode(latents)
+        asked = fps[some], motion[some], seeds[some], None, done, texts[some]
+        videos[some] = model._decode(model._sample(plan, given, *asked, saving=saving).latents, saving)
     return videos
 
 

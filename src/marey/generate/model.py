@@ -296,7 +296,7 @@ class Model:
             fps, motion: one for all, or N.
             frames, steps, guidance, noise_aug, solver, schedule, preset, cache, guidance_interval: as of `animate`.
             sigma_min, sigma_max: the ends of the noise schedule.
-            batch: how many at a time: memory against speed, nothing else.
+            batch: how many at a time: memory against speed, nothing else; one where there is a `vram` to fit.
             progress: told of each step of each batch.
 
         Returns:
@@ -336,6 +336,8 @@ class Model:
         rates = [fps_for(self.info, value) for value in each(fps, count, "fps")]
         motions = [motion_for(self.info, value) for value in each(motion, count, "motion")]
         videos = np.empty((count, plan.frames, height, width, 3), np.uint8)
+        saving = self._saving(plan)
+        batch = 1 if self.vram is not None else batch  # a plan of memory is of one clip
         for start in range(0, count, batch):
             some = slice(start, min(start + batch, count))
             before, total = (-(-stop // batch) * plan.steps for stop in (start, count))
@@ -347,8 +349,9 @@ class Model:
                 seeds[some],
                 None,
                 _told(progress, before, total),
+                saving=saving,
             ).latents
-            videos[some] = self._decode(latents)
+            videos[some] = self._decode(latents, saving)
         return videos
 
     def reconstruct(self, videos: np.ndarray, *, batch: int = 8) -> np.ndarray:
@@ -373,7 +376,8 @@ class Model:
         noise: Tensor | None,
         done: Callable[[int], None],
         texts: Sequence[str] | None = None,
-        saving: Saving | None = None,
+        *,
+        saving: Saving,
         seen: Callable[[int, Tensor], None] | None = None,
     ) -> Sampled:
         """Stills uint8 (N, H, W, 3), or texts alone, to scaled latents (N, T, C, h, w)."""
@@ -395,7 +399,7 @@ class Model:
             noise=noise,
             done=done,
             seen=seen,
-            saving=self._saving(plan) if saving is None else saving,
+            saving=saving,
         )
 
     @torch.no_grad()
