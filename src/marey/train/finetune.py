@@ -17,6 +17,7 @@ from marey import recipe
 from marey.catalog import Library
 from marey.errors import MareyError
 from marey.generate.device import fast_bfloat16, pick
+from marey.generate.tiny import place_of
 from marey.network.folder import ModelInfo, Parts, save_model
 from marey.network.lora import add_adapter
 from marey.network.lora_formats import save_adapter
@@ -38,14 +39,8 @@ from marey.train.windows import Window, encoded, fingerprint, plan
 STAGE = "finetune"
 VERSION = 1
 """Changes whenever the same data and settings would give another result."""
-_INDIFFERENT = {
-    "preset",
-    "checkpoint_every",
-    "evaluate_every",
-    "samples_every",
-    "accumulate",
-    "checkpointing",
-}  # to the weights
+_INDIFFERENT = {"preset", "checkpoint_every", "evaluate_every", "samples_every", "accumulate", "checkpointing"}
+"""Settings of a stage that change nothing in the weights."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +88,18 @@ def finetune(
         drawn: the frames of footage that lies in no file, as `marey.worlds.source.drawn` gives them.
 
     Raises:
-        MareyError: no such model or selection, too little footage, too little memory, or training diverged.
+        MareyError: no such model or selection, a model that takes texts, too little footage, too little memory, or
+            training diverged.
     """
     where, stage = pick(device), settings.stage
     half = stage.precision == "bf16" or (stage.precision == "auto" and fast_bfloat16(where))
     # Frozen weights may be as short as they are multiplied; those that are trained are float32.
-    parts = parts_of(model, dtype=torch.bfloat16 if half and not settings.full else torch.float32)
+    parts = parts_of(place_of(model), dtype=torch.bfloat16 if half and not settings.full else torch.float32)
+    if parts.info.text:
+        raise MareyError(
+            f"{model} is asked by texts, and finetuning tells a model nothing but a still, so that it would forget "
+            "them: a model of stills, such as those that `marey train` makes, would do."
+        )
     with _one_by_one(where):  # what the first process encoded the others find
         windows, data, conditions = _encoded(library, parts, settings, selection, seed, where, progress, drawn)
     _demand_windows(data, selection)
