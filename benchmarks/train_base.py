@@ -1,7 +1,8 @@
 """Makes the model that comes with the package: OMP_NUM_THREADS=1 python benchmarks/train_base.py FOLDER [STAGE ...]
 
 By recipes/marey-tiny.toml, on clips of the world of Jules (`base_clips`): an autoencoder, latents once, pictures, then
-text and picture to video together. Everything goes on where it was left: the same command again.
+text and picture to video together. Everything goes on where it was left: the same command again. Two stages more are
+there by name, and what they make is taken by `model`: `longer`, and `decoder`, with which the decoder alone goes on.
 """
 
 import contextlib
@@ -39,7 +40,7 @@ from marey.train.pixels import to_unit
 from marey.train.stages import ImageNetwork
 from marey.train.windows import fingerprint
 
-STAGES = ("clips", "autoencoder", "latents", "image", "video", "finetune", "theme", "told", "decoder", "model")
+STAGES = ("clips", "autoencoder", "latents", "image", "video", "finetune", "theme", "told", "model")
 CLIPS, PLAYS = 9000, 1400
 JUDGED, JUDGED_PLAYS = 480, 90
 ENCODED, WATCHED = 5000, 12

@@ -79,7 +79,7 @@ class Models(Section):
 
     text: Literal["marey", "rapidocr"] = "marey"
     """What the signal text_area counts as text: lines of text, or every box that RapidOCR's defaults give, as pipelines
-    around it do; its defaults take twice as long and put a box around many a picture without any text."""
+    around it do; its defaults take five times as long and put a box around many a picture without any text."""
 
     @model_validator(mode="after")
     def _head_needs_clip(self) -> "Models":
