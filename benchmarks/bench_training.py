@@ -188,8 +188,9 @@ def ours(precision: str, steps: int, checkpointing: Any, accumulate: int) -> dic
     from marey.catalog import Library
     from marey.network.unet import SpatioTemporalUNet
     from marey.train.conditions import Conditions
+    from marey.train.encoded import Encoded
     from marey.train.loop import Pace, fit
-    from marey.train.stages import Encoded, VideoNetwork, VideoTask
+    from marey.train.stages import VideoNetwork, VideoTask
 
     config = networks(only_shape=True)
     stage = recipe.Stage(

@@ -18,10 +18,11 @@ from marey.network.lora import pairs_of
 from marey.network.lora_formats import load_adapter
 from marey.network.unet import fresh, is_temporal
 from marey.train import finetune as room
+from marey.train.encoded import Encoded
 from marey.train.finetune import finetune
 from marey.train.metrics import Metrics
 from marey.train.needs import Needs, demand_fit, needs_of, speed
-from marey.train.stages import Encoded, VideoNetwork
+from marey.train.stages import VideoNetwork
 
 from .pair import together
 from .toy import pace

@@ -11,9 +11,10 @@ from marey.network.folder import load_model
 from marey.train import train as train_all
 from marey.train.autoencoder import load_autoencoder
 from marey.train.checkpoints import Checkpoints
+from marey.train.encoded import Encoded
 from marey.train.metrics import Metrics
 from marey.train.processes import pieces
-from marey.train.stages import Encoded, ImageTask, VideoTask
+from marey.train.stages import ImageTask, VideoTask
 from marey.train.windows import encoded
 
 from . import made

@@ -10,8 +10,9 @@ from marey.network.unet import is_temporal
 from marey.recipe import Recipe
 from marey.train.autoencoder import load_autoencoder
 from marey.train.conditions import digest, keep_conditions
+from marey.train.encoded import Encoded
 from marey.train.pixels import read_pixels, stacked
-from marey.train.stages import Encoded, VideoTask
+from marey.train.stages import VideoTask
 from marey.train.windows import encoded, plan
 
 from . import made

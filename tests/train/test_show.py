@@ -13,10 +13,11 @@ from marey.network.unet import fresh
 from marey.recipe import Recipe
 from marey.train.autoencoder import load_autoencoder
 from marey.train.batches import noise, noise_rows
+from marey.train.encoded import Encoded
 from marey.train.loop import fit
 from marey.train.metrics import Metrics
 from marey.train.pace import Pace
-from marey.train.stages import Encoded, VideoNetwork, VideoTask
+from marey.train.stages import VideoNetwork, VideoTask
 from marey.train.windows import encoded
 
 from .test_stages import STAGE, video_network

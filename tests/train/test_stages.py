@@ -15,9 +15,10 @@ from marey.network.inflate import inflate
 from marey.network.unet import fresh, is_temporal
 from marey.train.autoencoder import load_autoencoder
 from marey.train.batches import choose
+from marey.train.encoded import Encoded, best
 from marey.train.loop import Pace, fit
 from marey.train.pixels import stacked, to_unit
-from marey.train.stages import Encoded, ImageNetwork, ImageTask, VideoNetwork, VideoTask, best
+from marey.train.stages import ImageNetwork, ImageTask, VideoNetwork, VideoTask
 from marey.train.windows import encoded
 
 CPU = torch.device("cpu")

@@ -14,9 +14,10 @@ from marey.network.folder import load_model
 from marey.train import train
 from marey.train.autoencoder import load_autoencoder
 from marey.train.checkpoints import Checkpoints
+from marey.train.encoded import Encoded
 from marey.train.loop import fit
 from marey.train.metrics import Metrics
-from marey.train.stages import Encoded, VideoNetwork, VideoTask
+from marey.train.stages import VideoNetwork, VideoTask
 from marey.train.windows import encoded
 
 from . import made

@@ -26,6 +26,7 @@ from marey.progress import Progress, silent
 from marey.train.batches import seed_of
 from marey.train.card import footage_table
 from marey.train.conditions import Conditions, digest, keep_conditions
+from marey.train.encoded import Encoded
 from marey.train.latents import encode_windows
 from marey.train.loop import fit
 from marey.train.metrics import Metrics
@@ -33,7 +34,7 @@ from marey.train.needs import Needs, demand_fit, needs_of
 from marey.train.pace import Pace
 from marey.train.pixels import Drawn, read_pixels
 from marey.train.processes import main_process
-from marey.train.stages import Encoded, VideoNetwork, VideoTask
+from marey.train.stages import VideoNetwork, VideoTask
 from marey.train.windows import Window, encoded, fingerprint, plan
 
 STAGE = "finetune"

@@ -24,14 +24,12 @@ from marey.network.unet import SpatioTemporalUNet
 from marey.train import batches
 from marey.train.batches import choose, draw_caption, noise, noise_rows
 from marey.train.conditions import Conditions
-from marey.train.encoded import Encoded, best
+from marey.train.encoded import Encoded
 from marey.train.loop import Batch
 from marey.train.pixels import stacked
 from marey.train.sampler import Sampler
 from marey.train.show import SHOWN, show
 from marey.train.windows import Window
-
-__all__ = ["HELDOUT_SIGMAS", "Encoded", "ImageNetwork", "ImageTask", "VideoNetwork", "VideoTask", "best"]
 
 HELDOUT_SIGMAS = (0.2, 0.6, 1.5, 5.0)
 

@@ -23,10 +23,11 @@ from marey.train.autoencoder import STAGE as AUTOENCODER
 from marey.train.autoencoder import load_autoencoder
 from marey.train.batches import seed_of
 from marey.train.card import card, counts
+from marey.train.encoded import Encoded, best
 from marey.train.loop import Pace, fit
 from marey.train.metrics import Metrics
 from marey.train.processes import main_process
-from marey.train.stages import Encoded, ImageNetwork, ImageTask, VideoNetwork, VideoTask, best
+from marey.train.stages import ImageNetwork, ImageTask, VideoNetwork, VideoTask
 from marey.train.windows import Window, encoded, fingerprint
 
 STAGES = ("image", "video", "finetune")
