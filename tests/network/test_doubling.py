@@ -6,18 +6,50 @@ from torch import nn
 from torch.nn import functional
 
 from marey.network import doubling
-from marey.network.doubling import by_quarters, doubled
+from marey.network.doubling import by_nine, by_quarters, doubled
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 1, 1), (3, 5, 4, 7), (2, 8, 3, 2)])
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_four_quarters_are_the_convolution_of_the_doubled_image(shape, layout):
+@pytest.mark.parametrize("bias", [True, False])
+def test_four_quarters_and_nine_products_are_the_convolution_of_the_doubled_image(shape, layout, bias):
     torch.manual_seed(0)
-    conv = nn.Conv2d(shape[1], 6, 3, padding=1).double()
+    conv = nn.Conv2d(shape[1], 6, 3, padding=1, bias=bias).double()
     x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout)
     with torch.no_grad():
         expected = conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-        torch.testing.assert_close(by_quarters(x, conv), expected, rtol=1e-12, atol=1e-12)
+        for ours in (by_quarters(x, conv), by_nine(x, conv)):
+            torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("band", [1, 7 * 6 * 2, 4 * 7 * 6 * 2])
+def test_bands_of_an_image_are_the_image(band, monkeypatch):
+    conv, x = nn.Conv2d(5, 6, 3, padding=1).double(), torch.randn(3, 5, 4, 7, dtype=torch.float64)
+    with torch.no_grad():
+        whole = by_nine(x, conv)
+        monkeypatch.setattr(doubling, "_BAND", band)  # a row, two rows, two images
+        torch.testing.assert_close(by_nine(x, conv), whole, rtol=1e-12, atol=1e-12)
+
+
+def test_nine_products_are_taken_for_wide_float32_and_lose_nothing(monkeypatch):
+    torch.manual_seed(0)
+    conv, x = nn.Conv2d(128, 96, 3, padding=1), torch.randn(2, 128, 8, 9)
+    taken = []
+    monkeypatch.setattr(doubling, "by_nine", lambda *given: taken.append(1) or by_nine(*given))
+    with torch.no_grad():
+        ours, quarters = doubled(x, conv), by_quarters(x, conv)
+        assert taken == [1]
+        truth = by_quarters(x.double(), conv.double())
+        assert (ours - truth).abs().mean() < 1.5 * (quarters - truth).abs().mean()
+        doubled(x.double(), conv)
+        doubled(x.bfloat16(), conv.bfloat16())
+        conv.float()
+        doubled(x[..., :4], conv)
+        narrow = nn.Conv2d(128, 64, 3, padding=1)
+        doubled(x, narrow)
+        assert taken == [1]
+    assert doubled(x, conv).requires_grad
+    assert taken == [1]
 
 
 def test_pieces_of_a_batch_are_the_batch(monkeypatch):

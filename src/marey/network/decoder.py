@@ -138,5 +138,5 @@ class TemporalDecoder(nn.Module):
 
 def _block(width_in: int, width: int) -> SpatioTemporalResBlock:
     return SpatioTemporalResBlock(
-        width_in, width, None, _EPS, temporal_eps=_TEMPORAL_EPS, mixer=Mixer(0.0, inverted=True)
+        width_in, width, None, _EPS, temporal_eps=_TEMPORAL_EPS, mixer=Mixer(0.0, inverted=True), quick=True
     )

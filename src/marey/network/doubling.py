@@ -4,6 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from marey.network.linear import has_products, product
+from marey.network.winograd import lay_rows
+
+_BAND = 2**19
+"""Numbers of an image that are taken at a time by nine products."""
+_LEAST_WIDTH = 96
+"""Of fewer channels, in or out, four convolutions are as fast as nine products."""
+_LEAST_SIDE = 8
 _CHUNK, _CHUNK_ELSEWHERE = 2**22, 2**27
 """Numbers of the images that are doubled at a time, on a CPU and elsewhere."""
 
@@ -13,7 +21,9 @@ def doubled(x: Tensor, conv: nn.Conv2d, size: tuple[int, int] | None = None) -> 
     height, width = x.shape[-2:]
     size = size or (2 * height, 2 * width)
     if not torch.is_grad_enabled() and x.device.type == "cpu" and size == (2 * height, 2 * width):
-        return by_quarters(x, conv)
+        wide = min(conv.weight.shape[:2]) >= _LEAST_WIDTH and min(height, width) >= _LEAST_SIDE
+        single = x.dtype == conv.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        return by_nine(x, conv) if wide and single and has_products() else by_quarters(x, conv)
     at_once = max(1, _CHUNK_ELSEWHERE * len(x) // (4 * x.numel()))
     if torch.is_grad_enabled() or at_once >= len(x):
         return conv(functional.interpolate(x, size=size, mode="nearest"))
@@ -22,6 +32,48 @@ def doubled(x: Tensor, conv: nn.Conv2d, size: tuple[int, int] | None = None) -> 
     for some, place in zip(x.split(at_once), out.split(at_once), strict=True):
         place.copy_(conv(functional.interpolate(some, size=size, mode="nearest")))
     return out
+
+
+def by_nine(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """The same for twice the size in a quarter of the multiplications: nine products with the kernel's weights.
+
+    Along a side let x' = x[i] be a pixel, and a, b, c the taps. The two results over it are a x[i-1] + (b + c) x' and
+    (a + b) x' + c x[i+1], or s - a (x' - x[i-1]) and s + c (x[i+1] - x') with s = (a + b + c) x'. These are three
+    products instead of four, and nine instead of sixteen along both sides. Nothing is lost in rounding.
+    """
+    count, channels, height, width = x.shape
+    weight = conv.weight
+    wide = weight.shape[0]
+    taps = weight.new_tensor(((1, 1, 1), (-1, 0, 0), (0, 0, 1)))  # of the pixel, the step to it, the step from it
+    kernels = (torch.kron(taps, taps) @ weight.reshape(-1, 9).T).view(3, 3, wide, channels)
+    pixels = x.permute(0, 2, 3, 1)
+    out = x.new_empty(count, 2 * height, 2 * width, wide)
+
+    line = width * max(channels, wide)
+    images, rows = max(1, min(count, _BAND // (height * line))), max(1, min(height, _BAND // line))
+    padded = x.new_zeros(images, rows + 2, width + 2, channels)
+    for first in range(0, count, images):
+        for top in range(0, height, rows):
+            some = slice(first, min(first + images, count))
+            band = slice(top, min(top + rows, height))
+            image = padded[: some.stop - first, : band.stop - top + 2]
+            lay_rows(image, pixels[some], top - 1)
+            steps = image[:, 1:] - image[:, :-1]
+            lines = (image[:, 1:-1], steps[:, :-1], steps[:, 1:])
+            sums = [_two_columns(*given) for given in zip(lines, kernels, (conv.bias, None, None), strict=True)]
+            place = out[some, 2 * top : 2 * band.stop].unflatten(1, (-1, 2)).unflatten(3, (-1, 2))  # (N, h, 2, W, 2, K)
+            for row in (0, 1):
+                for column in (0, 1):
+                    torch.add(sums[0][column], sums[1 + row][column], out=place[:, :, row, :, column])
+    return out.permute(0, 3, 1, 2)
+
+
+def _two_columns(lines: Tensor, kernels: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Lines (N, h, W + 2, C) and three kernels (3, K, C) of `by_nine` to the even and the odd columns, (N, h, W, K)."""
+    steps = lines[:, :, 1:] - lines[:, :, :-1]
+    whole = product(lines[:, :, 1:-1], kernels[0], bias)
+    even, odd = product(steps[:, :, :-1], kernels[1], None), product(steps[:, :, 1:], kernels[2], None)
+    return even.add_(whole), odd.add_(whole)
 
 
 def by_quarters(x: Tensor, conv: nn.Conv2d) -> Tensor:

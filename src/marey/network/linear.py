@@ -42,12 +42,25 @@ def project(x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool = Fals
     rows = x.numel() // x.shape[-1]
     if x.device.type != "cpu" or x.dtype != torch.float32 or rows < _LEAST_ROWS or torch.is_autocast_enabled("cpu"):
         y = functional.linear(x, weight, bias)
-    elif _fused is not None and not torch.is_grad_enabled():
-        fused: Tensor = _fused(x, weight, bias, "gelu" if gelu else "none", [], "none" if gelu else "")
-        return fused
+    elif has_products() and not torch.is_grad_enabled():
+        return product(x, weight, bias, gelu=gelu)
     else:
         y = by_convolution(x, weight, bias)
     return functional.gelu(y) if gelu else y
+
+
+def has_products() -> bool:
+    """Whether this torch has oneDNN's product."""
+    return _fused is not None
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool = False) -> Tensor:
+    """The same by oneDNN's product where there is one, in float32 on a CPU; it is of use without gradients alone."""
+    if _fused is None or x.dtype != torch.float32:
+        y = functional.linear(x, weight, bias)
+        return functional.gelu(y) if gelu else y
+    fused: Tensor = _fused(x, weight, bias, "gelu" if gelu else "none", [], "none" if gelu else "")
+    return fused
 
 
 def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

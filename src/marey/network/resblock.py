@@ -14,10 +14,12 @@ from torch.nn import functional
 from marey.network.config import GROUPS
 from marey.network.linear import PointConv
 from marey.network.norm import GroupNorm
+from marey.network.winograd import quick_over_space, quick_over_time
 
 _CHUNK, _CHUNK_ELSEWHERE = 2**22, 2**27
 """Without gradients a spatial block takes as many frames at a time as have this many numbers: on a CPU what it makes on
 the way then stays in the cache, and anywhere large clips take less memory."""
+Pair = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 
 
 class Known:
@@ -109,12 +111,20 @@ class ResBlock(nn.Module):
         emb: width of the embedding, or None for a block without.
         eps: of the group normalisations.
         temporal: whether the convolutions run over time.
+        quick: without gradients, convolve by Winograd's way where it is the faster one.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, emb: int | None, eps: float, temporal: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        emb: int | None,
+        eps: float,
+        temporal: bool = False,
+        quick: bool = False,
     ) -> None:
         super().__init__()
+        self.quick = quick
         self.norm1 = GroupNorm(GROUPS, in_channels, eps=eps)
         self.conv1 = _conv(in_channels, out_channels, temporal)
         self.time_emb_proj = nn.Linear(emb, out_channels) if emb else None
@@ -122,28 +132,39 @@ class ResBlock(nn.Module):
         self.conv2 = _conv(out_channels, out_channels, temporal)
         self.conv_shortcut = PointConv(in_channels, out_channels) if in_channels != out_channels else None
 
-    def branch(self, x: Tensor, shift: Tensor | None) -> Tensor:
-        """The residual alone. `shift`: the projected embedding, broadcast over x after the first convolution."""
+    def branch(self, x: Tensor, shift: Tensor | None, convolutions: Pair | None = None) -> Tensor:
+        """The residual alone. `shift`: the projected embedding, broadcast over x after the first convolution.
+        `convolutions`: those of x, if they are at hand."""
+        first, second = convolutions or self.convolutions(x)
         own = not torch.is_grad_enabled()  # what is made here may be overwritten, and is let go of, here
         x = functional.silu(self.norm1(x), inplace=own)
-        x = self.conv1(x)
+        x = first(x)
         if shift is not None:
             x = x.add_(shift) if own else x + shift
         x = functional.silu(self.norm2(x), inplace=own)
-        return self.conv2(x)
+        return second(x)
+
+    def convolutions(self, x: Tensor) -> Pair:
+        """The two, made ready for tensors such as x."""
+        if not self.quick:
+            return self.conv1, self.conv2
+        ready = quick_over_time if isinstance(self.conv1, TemporalConv) else quick_over_space
+        return ready(self.conv1, x), ready(self.conv2, x)
 
     def forward(self, x: Tensor, shift: Tensor | None) -> Tensor:
         """x: (N, C, H, W). shift: (N, C', 1, 1)."""
         if torch.is_grad_enabled():
             return self.past(x) + self.branch(x, shift)
+        convolutions = self.convolutions(x)
         at_once = max(1, (_CHUNK if x.device.type == "cpu" else _CHUNK_ELSEWHERE) * len(x) // x.numel())
         if at_once >= len(x):
-            return self.branch(x, shift).add_(self.past(x))
+            return self.branch(x, shift, convolutions).add_(self.past(x))
         shape = (len(x), self.conv2.weight.shape[0], *x.shape[2:])
         out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         for n in range(0, len(x), at_once):
             some = slice(n, n + at_once)
-            torch.add(self.past(x[some]), self.branch(x[some], None if shift is None else shift[some]), out=out[some])
+            by = None if shift is None else shift[some]
+            torch.add(self.past(x[some]), self.branch(x[some], by, convolutions), out=out[some])
         return out
 
     def past(self, x: Tensor) -> Tensor:
@@ -162,6 +183,7 @@ class SpatioTemporalResBlock(nn.Module):
         eps: of the group normalisations.
         temporal_eps: of those of the temporal block, where it differs.
         mixer: the share of the two; None: the UNet's, which begins with sigmoid(0.5) of the spatial result.
+        quick: as of `ResBlock`.
     """
 
     def __init__(
@@ -172,10 +194,13 @@ class SpatioTemporalResBlock(nn.Module):
         eps: float,
         temporal_eps: float | None = None,
         mixer: Mixer | None = None,
+        quick: bool = False,
     ) -> None:
         super().__init__()
-        self.spatial_res_block = ResBlock(in_channels, out_channels, emb, eps)
-        self.temporal_res_block = ResBlock(out_channels, out_channels, emb, temporal_eps or eps, temporal=True)
+        self.spatial_res_block = ResBlock(in_channels, out_channels, emb, eps, quick=quick)
+        self.temporal_res_block = ResBlock(
+            out_channels, out_channels, emb, temporal_eps or eps, temporal=True, quick=quick
+        )
         self.time_mixer = mixer or Mixer()
 
     def forward(self, x: Tensor, emb: Tensor | None, clips: Clips) -> Tensor:
