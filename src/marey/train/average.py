@@ -47,22 +47,21 @@ class Average:
             self.weights[name].copy_(like(value, self.weights[name]))
 
     @torch.no_grad()
-    def put(self, module: nn.Module) -> None:
-        """Set the parameters of `module` to the average."""
+    def _swap(self, module: nn.Module) -> None:
+        """The parameters of `module` and the average change places, one tensor at a time. Both are float32."""
         for name, value in module.named_parameters():
             if name in self.weights:
+                own = value.detach().clone()
                 value.copy_(self.weights[name])
+                self.weights[name].copy_(own)
 
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
-        """Within the context `module` has the averaged weights; after it, its own again, bit for bit."""
-        own = {name: value.detach().clone() for name, value in module.named_parameters() if name in self.weights}
-        self.put(module)
+        """Within the context `module` has the averaged weights, and `weights` are its own; after it, each has its own
+        again, bit for bit. No second copy of all of them is made."""
+        self._swap(module)
         try:
             yield
         finally:
             reshard(module)
-            with torch.no_grad():
-                for name, value in module.named_parameters():
-                    if name in own:
-                        value.copy_(own[name])
+            self._swap(module)

@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from marey.errors import MareyError
 from marey.train.posthoc import save_snapshot
 from marey.train.processes import like
+from marey.train.streamed import save_file
 
 KEEP = 2
 
@@ -111,11 +112,11 @@ class Checkpoints:
         try:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
-            save_file(_plain(checkpoint.weights), part / "weights.safetensors")
-            save_file(_plain(checkpoint.average), part / "average.safetensors")
-            save_file(_plain(checkpoint.optimizer), part / "optimizer.safetensors")
+            save_file(checkpoint.weights, part / "weights.safetensors")
+            save_file(checkpoint.average, part / "average.safetensors")
+            save_file(checkpoint.optimizer, part / "optimizer.safetensors")
             for width, weights in checkpoint.powers.items():
-                save_file(_plain(weights), part / f"power-{width}.safetensors")
+                save_file(weights, part / f"power-{width}.safetensors")
                 save_snapshot(self.averages, checkpoint.step, float(width), weights)
             state = {"step": checkpoint.step, "fingerprint": self.fingerprint, **checkpoint.state}
             (part / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
@@ -189,11 +190,6 @@ def load_optimizer(
         name, _, key = path.rpartition("/")
         state.setdefault(numbers[name], {})[key] = like(value, own[name]) if value.shape == own[name].shape else value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Copies on the CPU that share no memory, as safetensors wants them."""
-    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
 
 
 def _sync(path: Path) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from marey.errors import MareyError
 from marey.train.processes import like
+from marey.train.streamed import save_file
 
 _WIDEST = 0.28
 """Of a flat profile, 1 / sqrt(12), a little less: wider is none."""
@@ -74,8 +75,7 @@ def save_snapshot(folder: Path, step: int, width: float, weights: dict[str, torc
     """Keep an average as it was after `step` steps."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{step}-{width}.tmp"
-    plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    save_file(plain, part, {"marey": json.dumps({"step": step, "width": width})})
+    save_file(weights, part, {"marey": json.dumps({"step": step, "width": width})})
     os.replace(part, folder / f"step-{step:06d}-{width:g}.safetensors")
 
 
