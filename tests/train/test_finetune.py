@@ -136,12 +136,6 @@ def test_what_does_not_fit_is_told_before_the_first_step(library, model, monkeyp
     assert finetune(library, str(model), settings(name="big"), "chosen", device="cpu", anyway=True).trained > 0
 
 
-def test_a_model_that_takes_texts_is_refused(library, monkeypatch):
-    monkeypatch.setattr(room, "_encoded", None)  # before anything is encoded
-    with pytest.raises(MareyError, match=r"is asked by texts.*a model of stills"):
-        finetune(library, "marey-tiny", settings(), "tiny")
-
-
 def batch(size: int = 2, side: int = 16) -> dict[str, torch.Tensor]:
     ones = torch.ones(size)
     clips = torch.randn(size, 4, 4, side, side)

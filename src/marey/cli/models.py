@@ -24,7 +24,7 @@ from marey.cli.app import (
 from marey.errors import MareyError
 
 if TYPE_CHECKING:
-    from marey.generate import Video
+    from marey.generate import Model, Video
 
 ModelName = Annotated[
     str, typer.Option(help="A model's folder, a single file, a hub id, or marey-tiny, which comes with Marey.")
@@ -224,9 +224,7 @@ def animate(
     opened = Model.open(model, device=device, dtype=dtype, vram=vram)
     if taesdv is not None:
         opened.preview_by(taesdv)
-    for word in lora or []:
-        path, _, strength = word.partition("=")
-        opened.adapt(path, _number(strength or "1", "--lora"))
+    _adapt(opened, lora)
     with progress_shown() as progress:
         video = opened.animate(
             picture,
@@ -260,6 +258,7 @@ def imagine(
     seed: int = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own otherwise.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How strictly the text is followed.")] = None,
+    lora: Annotated[list[str] | None, typer.Option(help="A LoRA, or LORA=STRENGTH; several may be given.")] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: Json = False,
@@ -268,6 +267,7 @@ def imagine(
     from marey.generate import Model
 
     opened = Model.open(model, device=device, dtype=dtype)
+    _adapt(opened, lora)
     with progress_shown() as progress:
         video = opened.imagine(
             text,
@@ -293,6 +293,13 @@ def convert(
 
     written = work(model, out)
     say({"model": str(written)}, as_json, f"{written} is written")
+
+
+def _adapt(model: "Model", loras: list[str] | None) -> None:
+    """Fuse LoRAs, each a path or PATH=STRENGTH."""
+    for word in loras or []:
+        path, _, strength = word.partition("=")
+        model.adapt(path, _number(strength or "1", "--lora"))
 
 
 def _written(video: "Video", out: Path, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """Finetuning of a model that is there, any Stable Video Diffusion or one of our own: as a LoRA, or all of its UNet.
 
 Its autoencoder and image embedder stay as they are, so that latents, tokens and conditioning frames are made once and
-kept in the library by what made them; a step runs the UNet and nothing else.
+kept in the library by what made them; a step runs the UNet and nothing else. A model that takes texts is told those of
+the clips, too (`told`).
 """
 
 import os
@@ -35,6 +36,7 @@ from marey.train.pace import Pace
 from marey.train.pixels import Drawn, read_pixels
 from marey.train.processes import main_process
 from marey.train.stages import VideoNetwork, VideoTask
+from marey.train.told import ToldTask
 from marey.train.windows import Window, encoded, fingerprint, plan
 
 STAGE = "finetune"
@@ -89,23 +91,19 @@ def finetune(
         drawn: the frames of footage that lies in no file, as `marey.worlds.source.drawn` gives them.
 
     Raises:
-        MareyError: no such model or selection, a model that takes texts, too little footage, too little memory, or
-            training diverged.
+        MareyError: no such model or selection, too little footage, too little memory, or training diverged.
     """
     where, stage = pick(device), settings.stage
     half = stage.precision == "bf16" or (stage.precision == "auto" and fast_bfloat16(where))
     # Frozen weights may be as short as they are multiplied; those that are trained are float32.
     parts = parts_of(place_of(model), dtype=torch.bfloat16 if half and not settings.full else torch.float32)
-    if parts.info.text:
-        raise MareyError(
-            f"{model} is asked by texts, and finetuning tells a model nothing but a still, so that it would forget "
-            "them: a model of stills, such as those that `marey train` makes, would do."
-        )
     with _one_by_one(where):  # what the first process encoded the others find
         windows, data, conditions = _encoded(library, parts, settings, selection, seed, where, progress, drawn)
     _demand_windows(data, selection)
 
-    network = VideoNetwork(parts.unet, None)
+    texts = parts.text_embedder.requires_grad_(False) if parts.info.text and parts.text_embedder is not None else None
+    tokens = 1 if texts is None else texts.tokens + 1
+    network = VideoNetwork(parts.unet, None, tokens)
     if not settings.full:
         add_adapter(
             parts.unet,
@@ -115,14 +113,14 @@ def finetune(
             targets=settings.targets,
             seed=seed_of(seed, "adapter"),
         )
-        idle = parts.unet.idle(tokens=1, only_stills=False)
+        idle = parts.unet.idle(tokens=tokens, only_stills=False)
         for name, value in parts.unet.named_parameters():
             value.requires_grad_(value.requires_grad and name not in idle)
     if conditions is None:
         network.image_embedder = parts.image_embedder.requires_grad_(False)
-    task = VideoTask(
-        STAGE, data, stage, network, parts.autoencoder, seed, conditions=conditions, embedder=parts.image_embedder
-    )
+    given = STAGE, data, stage, network, parts.autoencoder, seed
+    kept: dict[str, Any] = {"conditions": conditions, "embedder": parts.image_embedder}
+    task = VideoTask(*given, **kept) if texts is None else ToldTask(*given, texts, **kept)
 
     run = Path(run_folder) if run_folder else library.path / "runs" / settings.name
     pace = replace(Pace.of(stage), trackers=settings.trackers)
@@ -142,6 +140,7 @@ def finetune(
             stage.model_dump(mode="json", exclude=_INDIFFERENT),
             settings.draws,
             seed,
+            *([] if texts is None else [digest(texts), [window.captions for window in data.training]]),
         ]
     )
     average = fit(task, pace, run, made, device=where, progress=progress)
@@ -277,6 +276,7 @@ def _save(
         sigma_max=info.sigma_max,
         noise_aug=info.noise_aug,
         solver=info.solver,
+        text=info.text,
         text_embedder=parts.text_embedder,
         unet_image=parts.unet_image,
     )

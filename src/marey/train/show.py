@@ -11,7 +11,7 @@ import torch
 from marey.generate.model import Model
 from marey.media import write_video
 from marey.network.autoencoder import Autoencoder
-from marey.network.embedders import ImageEmbedder
+from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.folder import ModelInfo, Parts
 from marey.network.unet import SpatioTemporalUNet
 
@@ -37,6 +37,7 @@ def show(
     truth: Sequence[np.ndarray],
     fps: Sequence[float],
     motion: Sequence[float],
+    text_embedder: TextEmbedder | None = None,
 ) -> None:
     """Animate the first frames of clips with copies of the networks.
 
@@ -44,12 +45,16 @@ def show(
         path: of the video: the clips side by side, the truth above.
         truth: uint8 (T, H, W, 3) each, all of one shape.
         fps, motion: of each clip, its conditions.
+        text_embedder: of a UNet that takes texts, which is asked without any.
     """
     device = next(unet.parameters()).device
     frames, height, width, _ = truth[0].shape
-    info = ModelInfo(frames=frames, height=height, width=width, fps=fps[0], guidance=(1.0, 1.0), sigma_max=80.0)
+    info = ModelInfo(
+        frames=frames, height=height, width=width, fps=fps[0], guidance=(1.0, 1.0), sigma_max=80.0,
+        text=text_embedder is not None,
+    )  # fmt: skip
     copies = copy.deepcopy(unet), copy.deepcopy(autoencoder), copy.deepcopy(embedder)
-    model = Model(Parts(*copies, info), device, torch.float32)
+    model = Model(Parts(*copies, info, copy.deepcopy(text_embedder)), device, torch.float32)
     stills = np.stack([clip[0] for clip in truth])
     made = model.continue_stills(
         stills, seeds=list(range(len(truth))), fps=list(fps), motion=list(motion), steps=_STEPS

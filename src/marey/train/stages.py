@@ -18,6 +18,7 @@ from torch import nn
 
 from marey import recipe
 from marey.diffusion.precondition import v_loss
+from marey.generate.imagine import joined
 from marey.network.autoencoder import Autoencoder, draw
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.unet import SpatioTemporalUNet
@@ -69,12 +70,16 @@ class ImageNetwork(nn.Module):
 
 
 class VideoNetwork(nn.Module):
-    """The inflated UNet on clips and the image embedder that is trained with it; without one, tokens are given."""
+    """The inflated UNet on clips and the image embedder that is trained with it; without one, tokens are given.
 
-    def __init__(self, unet: SpatioTemporalUNet, image_embedder: ImageEmbedder | None) -> None:
+    Args:
+        tokens: of the context: the still's one, and those of a text before it.
+    """
+
+    def __init__(self, unet: SpatioTemporalUNet, image_embedder: ImageEmbedder | None, tokens: int = 1) -> None:
         super().__init__()
-        self.unet, self.image_embedder = unet, image_embedder
-        idle = unet.idle(tokens=1, only_stills=False)
+        self.unet, self.image_embedder, self.tokens = unet, image_embedder, tokens
+        idle = unet.idle(tokens=tokens, only_stills=False)
         for name, value in unet.named_parameters():
             value.requires_grad_(name not in idle)
 
@@ -90,6 +95,7 @@ class VideoNetwork(nn.Module):
         still: torch.Tensor | None = None,
         token: torch.Tensor | None = None,
         image_only: torch.Tensor | None = None,
+        text: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(B,) losses.
 
@@ -103,11 +109,13 @@ class VideoNetwork(nn.Module):
             still: (B, 3, H, W) in [-1, 1]: the clean first frame, for the token.
             token: (B, 1, D): instead, the token itself.
             image_only: (B, T), 1 for frames that are pictures of their own. None: none are.
+            text: (B, N, D), for a UNet that takes texts: their tokens, zeros where there is none.
         """
         if token is None:
             assert self.image_embedder is not None
             token = self.image_embedder(still)
         context = token * keep_token[:, None, None]
+        context = context if text is None else joined(text, context)
         frame = (condition * keep_frame[:, None, None, None])[:, None].expand(-1, latents.shape[1], -1, -1, -1)
 
         def network(x: torch.Tensor, c_noise: torch.Tensor) -> torch.Tensor:
@@ -218,6 +226,7 @@ class VideoTask:
         self._data, self._settings, self._seed = data, settings, seed
         self._autoencoder, self._conditions = autoencoder, conditions
         self._embedder = embedder or network.image_embedder
+        self._text_embedder: TextEmbedder | None = None
         self._windows = [w for w in (data.training if windows is None else windows) if not w.photo]
         shapes = [window.shape for window in self._windows]
         self._sampler = Sampler(shapes, settings.batch, settings.pixels, seed, name)
@@ -238,8 +247,7 @@ class VideoTask:
         """Some rows of the step's batch."""
         size = self._sampler.size(step)
         draws = _draws(self._settings, self._seed, self.name, step, size).of(rows)
-        windows = self._sampler.chosen(step)
-        chosen = [self._windows[windows[row]] for row in rows]
+        chosen = self._chosen(step, rows)
         key = (self._seed, self.name, step)
         mean, logvar = self._moments(chosen)
         speckle = ("augmentation", *key)
@@ -286,9 +294,19 @@ class VideoTask:
                 **self._given(windows, torch.full((size,), strength), torch.zeros(size), speckle),
                 "keep_token": torch.full((size,), keep_token),
                 "keep_frame": torch.full((size,), keep_frame),
+                **self._said(windows),
             }
 
         return _judge(losses, self._data.judged, fixed, self._settings.batch)
+
+    def _chosen(self, step: int, rows: Sequence[int]) -> list[Window]:
+        """The windows of some rows of a step."""
+        windows = self._sampler.chosen(step)
+        return [self._windows[windows[row]] for row in rows]
+
+    def _said(self, windows: Sequence[Window]) -> Batch:
+        """What held-out windows are asked by beside their stills."""
+        return {}
 
     def show(self, folder: Path, step: int) -> None:
         """Animate some held-out stills with the weights as they are, into `folder/step-000100.mp4`."""
@@ -298,7 +316,7 @@ class VideoTask:
         truth = [stacked(self._data.library, self._data.pixels, [window])[0] for window in shown]
         rates, motion = [window.fps for window in shown], [float(window.motion_bucket) for window in shown]
         path = folder / f"step-{step:06d}.mp4"
-        show(path, self.module.unet, self._autoencoder, self._embedder, truth, rates, motion)
+        show(path, self.module.unet, self._autoencoder, self._embedder, truth, rates, motion, self._text_embedder)
 
     def _moments(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
         pairs = [self._data.moments(window) for window in windows]
