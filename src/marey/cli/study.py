@@ -1,5 +1,6 @@
 """Which filter thresholds people prefer."""
 
+import json
 import sys
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -187,6 +188,47 @@ def learn(
         )
     figures = {key: value for key, value in asdict(learned).items() if key not in ("weight", "mean")}
     say({"head": str(out), **figures}, as_json, f"{learned}\nThe head is in {out}.")
+
+
+@study.command()
+def ablations(
+    overrides: Overrides = None,
+    recipe: RecipeName = "tiny",
+    out: Annotated[Path, typer.Option(help="The folder of the trainings; it goes on there.")] = Path("ablations"),
+    seeds: Annotated[int | None, typer.Option(help="How many paired seeds.")] = None,
+    table: Annotated[bool, typer.Option("--table", help="Only the table of what is done so far.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The paper's claims in miniature: small trainings that differ in one thing each, and a table with intervals."""
+    from marey.study.ablations import read, run
+    from marey.study.ablations import table as work
+    from marey.study.ablations.files import write
+
+    said = overrides_of("study.ablations", {"seeds": seeds})
+    settings = settings_of(recipe, [*(overrides or []), *said])
+    chosen = settings.study.ablations
+    if not table:
+        with progress_shown() as progress:
+            run(chosen, out, seed=settings.seed, progress=progress)
+    results = read(chosen, out, seed=settings.seed)
+    found = work(chosen, results, seed=settings.seed)
+    write(out, _drawn(found, results))
+    say(found, as_json, str(found))
+
+
+def _drawn(found: Any, results: Any) -> dict[str, str]:
+    """Files of the table and the curves, by name."""
+    from marey.report import ablations as pages
+    from marey.study.ablations.plan import CLAIMS
+    from marey.study.ablations.words import CURVES, averaged, cells, columns, plain
+
+    rows = [pages.Told(**cells(row)) for row in found.rows]
+    files = {"table.json": json.dumps(plain(found), indent=1) + "\n"}
+    files["table.md"] = pages.markdown(rows, CLAIMS, columns(), [found.partial])
+    files["gains.svg"] = pages.gains(rows)
+    for name, (title, arms) in CURVES.items():
+        files[f"curves-{name}.svg"] = pages.progress({arm: averaged(results.get(arm, {})) for arm in arms}, title)
+    return {name: text for name, text in files.items() if text}
 
 
 def _planned(design: Any) -> str:

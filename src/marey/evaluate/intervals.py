@@ -28,7 +28,7 @@ class Interval:
     n: int
     groups: int
     method: str
-    """cluster-bootstrap | window-bootstrap | group-jackknife | wilson | none."""
+    """cluster-bootstrap | window-bootstrap | group-jackknife | crossed | wilson | none."""
     note: str = ""
     """What a reader must know of the interval; empty where it means what it says."""
 
@@ -116,6 +116,40 @@ def group_jackknife(
     reach = student_t(0.5 + confidence / 2, count - 1) * error
     note = f"only {count} groups: the interval is rough" if count < LEAST_GROUPS else ""
     return Interval(corrected, corrected - reach, corrected + reach, n, count, "group-jackknife", note), plain
+
+
+def crossed(values: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """The mean of `values` `(R, C)`, where all of a row and all of a column have something in common, such as trainings
+    with R seeds that are measured on the same C clips: for other rows and other columns.
+
+    The variance of the mean is that of the rows' means and that of the columns' means less what both count of the rest
+    (Cameron, Gelbach and Miller, "Robust inference with multiway clustering", 2011, eq. 2.11, with the corrections for
+    few groups), and never less than either; the quantile is Student's, with Satterthwaite's degrees of freedom. One
+    column alone has the interval of the rows.
+
+    Raises:
+        ValueError: no table, or a value that is not finite.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or not table.size or not np.isfinite(table).all():
+        raise ValueError(f"{table.shape} values: a table (rows, columns) of finite values would do.")
+    rows, columns = table.shape
+    value = float(table.mean())
+    if rows < 2:
+        return Interval(value, None, None, table.size, rows, "none", "one row has no interval")
+    of_rows, of_columns = table.mean(axis=1), table.mean(axis=0)
+    by_rows = float(of_rows.var(ddof=1)) / rows
+    by_columns = rest = 0.0
+    if columns > 1:
+        by_columns = float(of_columns.var(ddof=1)) / columns
+        left = table - of_rows[:, None] - of_columns + value
+        rest = float((left**2).sum()) / ((rows - 1) * (columns - 1)) / table.size
+    variance = max(by_rows + by_columns - rest, by_rows, by_columns)
+    weights = by_rows**2 / (rows - 1) + by_columns**2 / max(1, columns - 1)
+    freedom = max(rows - 1, int(variance**2 / weights)) if weights > 0 else rows - 1
+    reach = student_t(0.5 + confidence / 2, min(freedom, table.size - 1)) * math.sqrt(variance)
+    note = f"only {rows} rows: the interval is rough" if rows < LEAST_GROUPS else ""
+    return Interval(value, value - reach, value + reach, table.size, rows, "crossed", note)
 
 
 def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from marey.errors import MareyError
+from marey.recipe.ablations import Ablations
 from marey.recipe.choice import Export, Select
 from marey.recipe.footage import Captioner, Captions, Curate, Footage, Models, Server, Transitions, World
 from marey.recipe.judging import Evaluate, Judges, Report, Script, Study
@@ -23,6 +24,7 @@ from marey.recipe.text import explained, overridden, to_toml
 from marey.recipe.training import Autoencoder, Encode, Finetune, Generate, Network, Stage, Train, Windows
 
 __all__ = [
+    "Ablations",
     "Autoencoder",
     "Captioner",
     "Captions",

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from marey.recipe.ablations import Ablations
 from marey.recipe.section import Section
 
 
@@ -76,6 +77,7 @@ class Study(Section):
     """Of the intervals, in Elo points: how many votes it still takes is told."""
     ties: Literal["davidson", "half"] = "davidson"
     """davidson: ties tell how near two arms are; half: each is half a vote for either."""
+    ablations: Ablations = Ablations()
 
     @model_validator(mode="after")
     def _shares(self) -> "Study":
