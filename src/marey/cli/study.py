@@ -212,22 +212,25 @@ def ablations(
             run(chosen, out, seed=settings.seed, progress=progress)
     results = read(chosen, out, seed=settings.seed)
     found = work(chosen, results, seed=settings.seed)
-    write(out, _drawn(found, results))
+    write(out, _drawn(found, results, settings, out))
     say(found, as_json, str(found))
 
 
-def _drawn(found: Any, results: Any) -> dict[str, str]:
+def _drawn(found: Any, results: Any, settings: Any, folder: Path) -> dict[str, str]:
     """Files of the table and the curves, by name."""
     from marey.report import ablations as pages
     from marey.study.ablations.plan import CLAIMS
-    from marey.study.ablations.words import CURVES, averaged, cells, columns, plain
+    from marey.study.ablations.words import CURVES, cells, columns, curated, curves, levels, plain
 
     rows = [pages.Told(**cells(row)) for row in found.rows]
     files = {"table.json": json.dumps(plain(found), indent=1) + "\n"}
-    files["table.md"] = pages.markdown(rows, CLAIMS, columns(), [found.partial])
+    chosen = settings.study.ablations
+    text = pages.markdown(rows, CLAIMS, columns(), [found.partial])
+    each = pages.arms_table(*levels(chosen, results), "The trainings themselves")
+    files["table.md"] = f"{text}\n{each}\n{curated(folder, chosen, settings.seed)}\n"
     files["gains.svg"] = pages.gains(rows)
     for name, (title, arms) in CURVES.items():
-        files[f"curves-{name}.svg"] = pages.progress({arm: averaged(results.get(arm, {})) for arm in arms}, title)
+        files[f"curves-{name}.svg"] = pages.progress(curves(results, arms), title)
     return {name: text for name, text in files.items() if text}
 
 

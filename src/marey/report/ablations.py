@@ -46,6 +46,12 @@ def markdown(rows: Sequence[Told], claims: Mapping[str, str], columns: Sequence[
     return "\n".join(parts).rstrip() + "\n"
 
 
+def arms_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> str:
+    """A table of the arms themselves."""
+    lines = [f"### {title}\n", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
 def gains(rows: Sequence[Told]) -> str:
     """By how much less loss, with intervals, as an SVG file; empty where there is nothing to show."""
     drawn = [
@@ -53,7 +59,7 @@ def gains(rows: Sequence[Told]) -> str:
         for row in rows
         if row.value is not None
     ]
-    return _standing(whiskers(drawn, label="percent less held-out loss, 95 % intervals", unit="% less"), (), 330)
+    return _standing(whiskers(drawn, label="percent less held-out loss, 95 % intervals", unit="% less"), (), 400)
 
 
 def progress(arms: Mapping[str, Sequence[tuple[float, float]]], title: str) -> str:

@@ -8,6 +8,7 @@ from marey.evaluate.intervals import crossed
 from marey.study.ablations.compare import Table, table, verdict
 from marey.study.ablations.judge import MEASURES
 from marey.study.ablations.plan import arms, comparisons, equal_steps
+from marey.study.ablations.words import curves
 
 from .small import settings
 
@@ -95,6 +96,14 @@ def test_a_partial_table_says_so_and_uses_only_whole_pairs():
     assert {row.verdict for row in none.rows} == {"nothing yet"}
     one = table(settings("seeds=5"), results({"curated": 20.0}, seeds=1))
     assert by_name(one)["curated"].verdict == "one seed tells nothing"
+
+
+def test_a_curve_is_of_seeds_that_all_its_arms_have():
+    def told(*losses: float) -> dict:
+        return {seed: {"curve": [[10, loss], [20, loss / 2]]} for seed, loss in enumerate(losses)}
+
+    drawn = curves({"curated": told(1.0, 2.0, 9.0), "uncurated": told(3.0, 5.0)}, ("curated", "uncurated", "absent"))
+    assert drawn == {"curated": [(10.0, 1.5), (20.0, 0.75)], "uncurated": [(10.0, 4.0), (20.0, 2.0)]}
 
 
 def test_claims_a_to_c_come_first_and_starts_before_what_goes_on_from_them():

@@ -147,6 +147,10 @@ def test_the_verb_prints_and_writes_the_table(whole):
     assert "PARTIAL" not in said
     assert "one seed tells nothing" in said
     assert "| images first, against none: equal video steps | 1 |" in (folder / "table.md").read_text()
+    text = (folder / "table.md").read_text()
+    assert "| curated | 1 | 12 | 4 |" in text
+    assert "| a still | - | - |" in text
+    assert "% pass curation" in text
     assert (folder / "curves-a.svg").read_text().startswith("<svg xmlns=")
     more = ["seed=0", *overrides("claims=['a','b']", "seeds=2")]
     part = json.loads(marey("study", "ablations", "--out", folder, "--table", "--json", *more))

@@ -69,6 +69,12 @@ def sets(seed: int, settings: Figures, *, cache: Path | None = None, progress: P
     return made
 
 
+def found_in(cache: Path) -> dict[str, float]:
+    """`Sets.found` of a file that keeps sets, without their videos."""
+    with np.load(cache, allow_pickle=False) as arrays:
+        return {key.removeprefix("found/"): float(arrays[key]) for key in arrays.files if key.startswith("found/")}
+
+
 def heldout(settings: Figures, size: int) -> tuple[Some, Truth]:
     """Clean clips that no set has, the same for all seeds, and their truth at a size."""
     figures = [plain(_HELDOUT, n, settings.frames, settings.fps) for n in range(settings.heldout)]
@@ -186,5 +192,4 @@ def _read(path: Path) -> Sets:
             if rest.endswith("/videos"):
                 texts = arrays[f"{key.removesuffix('videos')}texts"]
                 groups[size][rest.removesuffix("/videos")] = Some(arrays[key], tuple(str(text) for text in texts))
-        found = {key[6:]: float(arrays[key]) for key in arrays.files if key.startswith("found/")}
-    return Sets(groups["small"], groups["large"], found)
+    return Sets(groups["small"], groups["large"], found_in(path))
