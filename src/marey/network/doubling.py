@@ -11,7 +11,6 @@ _BAND = 2**19
 """Numbers of an image that are taken at a time by nine products."""
 _LEAST_WIDTH = 96
 """Of fewer channels, in or out, four convolutions are as fast as nine products."""
-_LEAST_SIDE = 8
 _CHUNK, _CHUNK_ELSEWHERE = 2**22, 2**27
 """Numbers of the images that are doubled at a time, on a CPU and elsewhere."""
 
@@ -21,7 +20,7 @@ def doubled(x: Tensor, conv: nn.Conv2d, size: tuple[int, int] | None = None) -> 
     height, width = x.shape[-2:]
     size = size or (2 * height, 2 * width)
     if not torch.is_grad_enabled() and x.device.type == "cpu" and size == (2 * height, 2 * width):
-        wide = min(conv.weight.shape[:2]) >= _LEAST_WIDTH and min(height, width) >= _LEAST_SIDE
+        wide = min(conv.weight.shape[:2]) >= _LEAST_WIDTH
         single = x.dtype == conv.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         return by_nine(x, conv) if wide and single and has_products() else by_quarters(x, conv)
     at_once = max(1, _CHUNK_ELSEWHERE * len(x) // (4 * x.numel()))

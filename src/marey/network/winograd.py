@@ -36,6 +36,8 @@ _LEAST_WIDTH = 128
 """Of fewer channels, in or out, a plain convolution is about as fast; from here on Winograd's is 1.5 to 2.7 times as
 fast over space, more so the more channels there are, and 1.2 to 1.5 times over time."""
 _LEAST_SIDE = 8
+_LEAST_NUMBERS = 2**19
+"""In images or clips of fewer numbers, the kernels and the many small calls cost more than is spared."""
 
 
 def quick_over_space(conv: nn.Module, x: Tensor) -> Callable[[Tensor], Tensor]:
@@ -150,6 +152,7 @@ def _may_be_quick(conv: nn.Module, x: Tensor) -> bool:
         and x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and min(weight.shape[:2]) >= _LEAST_WIDTH
+        and x.numel() // x.shape[1] * min(weight.shape[:2]) >= _LEAST_NUMBERS
         and not (conv._forward_hooks or conv._forward_pre_hooks)
     )
 
