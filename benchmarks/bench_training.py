@@ -1,6 +1,6 @@
 """Steps a second and memory of a training, beside the loop that people use for Stable Video Diffusion.
 
-    python benchmarks/bench_training.py [--precision no|bf16] [--threads 2] [--steps 6] [--rounds 2]
+    python benchmarks/bench_training.py [--precision no|bf16] [--threads 2] [--steps 5] [--rounds 2]
 
 The common loop is written here from its description (shared by the public trainers of SVD): in every step the
 autoencoder encodes all frames and, with noise, the first one; CLIP embeds the first one; diffusers' UNet runs with its
@@ -9,10 +9,16 @@ diffusers' EMAModel follow. Its pixels lie in memory, decoded, which is more tha
 `marey.train.loop.fit` on a library's shards: latents' moments, tokens and noised first frames are read, and a step runs
 the UNet alone.
 
-Both train all of one UNet from the same shape and the same clips, each in a process of its own, by turns; the median
-step of all rounds counts. The networks are small, with the autoencoder's encoding and the UNet's step (forward and
-backward, nothing twice) in the proportion that they have in SVD, about 1 : 5, printed as counted. Memory is the peak of
-the process less what it held after its imports. The second setting is ours with every block computed twice, in pieces.
+Both train all of one UNet from the same shape, the same clips and the same batch, each in a process of its own, by
+turns; the median step of all rounds counts. The networks are small, with the autoencoder's encoding and the UNet's step
+(forward and backward, nothing twice) in the proportion that they have in SVD, about 1 : 5, printed as counted.
+
+Memory is resident: the peak of the process over all its steps (ours with the checkpoint that it saves), less what it
+held when its networks' weights were loaded, so that gradients, moments, average, activations and the kernels' own
+memory count, and imports and weights do not. Beside it the same with the weights, which are the more on their side,
+since ours has no autoencoder and no CLIP in memory. The common loop takes its batch whole, as it is written by those
+who use it; once more it takes it in the pieces that ours takes, by gradient accumulation. The loader's share is that of
+reading, drawing and stacking a step's batch in the seconds of a step.
 """
 
 import argparse
@@ -31,9 +37,11 @@ FRAMES, SIDE, FACTOR, BATCH, CLIPS = 14, 128, 8, 4, 8
 UNET = {"channels": (96, 192, 288), "layers": 1, "head_width": 32, "context": 128, "embed": 64}
 VAE = (32, 64, 96, 96)
 CLIP = {"hidden": 192, "layers": 4, "heads": 3, "patch": 32}
+COMMON = {"common loop": 1, "common loop, in pieces": 2}
+"""Pieces of a batch."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "ours, equal memory": {"checkpointing": False, "accumulate": 2},
-    "ours, half the memory": {"checkpointing": True, "accumulate": 4},
+    "ours, half the memory": {"checkpointing": True, "accumulate": 2},
 }
 WARM = 2
 """Steps that are not counted: the first ones build kernels."""
@@ -43,14 +51,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--precision", default="no")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--role", default="")
     given = parser.parse_args()
     if given.role:
         print(json.dumps(role(given.role, given.precision, given.threads, given.steps)))
         return
-    names = ["common loop", *SETTINGS]
+    names = [*COMMON, *SETTINGS]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for _ in range(given.rounds):
         for name in names:
@@ -78,19 +86,26 @@ def tell(found: dict[str, list[dict[str, Any]]], given: argparse.Namespace) -> N
         f"computes twice: UNet {4 * unet / (4 * unet + vae + clip):.0%}, VAE {vae / (4 * unet + vae + clip):.0%}, "
         f"CLIP {clip / (4 * unet + vae + clip):.0%}"
     )
-    print(
-        f"{'loop':<24} {'s/step':>8} {'CPU s/step':>11} {'steps/s x':>10} {'peak MB':>8} {'memory x':>9} {'loader':>7}"
-    )
-    slow = {key: statistics.median(t for run in found["common loop"] for t in run[key]) for key in ("wall", "cpu")}
-    most = max(run["peak"] for run in found["common loop"])
+    heads = ("s/step", "x", "CPU s/step", "x", "peak MB", "x", "with weights", "x", "loader")
+    print(f"{'loop':<24}" + "".join(f"{head:>13}" for head in heads))
+    first = _summary(found["common loop"])
     for name, runs in found.items():
-        wall, cpu = (statistics.median(t for run in runs for t in run[key]) for key in ("wall", "cpu"))
-        peak, loader = max(run["peak"] for run in runs), statistics.median(run["loader"] for run in runs)
+        own = _summary(runs)
+        wall, cpu, peak, all_of_it = (own[key] for key in ("wall", "cpu", "peak", "whole"))
         cells = (
-            f"{wall:.2f}", f"{slow['wall'] / wall:.2f}", f"{cpu:.2f}", f"{slow['cpu'] / cpu:.2f}",
-            f"{peak / 2**20:.0f}", f"{peak / most:.2f}", f"{loader:.1%}",
+            f"{wall:.2f}", f"{first['wall'] / wall:.2f}", f"{cpu:.2f}", f"{first['cpu'] / cpu:.2f}",
+            f"{peak / 2**20:.0f}", f"{peak / first['peak']:.2f}",
+            f"{all_of_it / 2**20:.0f}", f"{all_of_it / first['whole']:.2f}",
+            f"{own['loader']:.2%}" if name in SETTINGS else "in memory",
         )  # fmt: skip
-        print(f"{name:<24}" + "".join(f"{cell:>15}" for cell in cells))
+        print(f"{name:<24}" + "".join(f"{cell:>13}" for cell in cells))
+
+
+def _summary(runs: list[dict[str, Any]]) -> dict[str, float]:
+    """Median seconds of all steps, the largest peaks, the median share of the loader."""
+    times = {key: statistics.median(t for run in runs for t in run[key]) for key in ("wall", "cpu")}
+    peaks = {key: max(run[key] for run in runs) for key in ("peak", "whole")}
+    return {**times, **peaks, "loader": statistics.median(run["loader"] for run in runs)}
 
 
 def role(name: str, precision: str, threads: int, steps: int) -> dict[str, Any]:
@@ -105,17 +120,17 @@ def role(name: str, precision: str, threads: int, steps: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     before = _status("VmRSS")
-    told = common(precision, steps) if name == "common loop" else ours(precision, steps, **SETTINGS[name])
-    return {**told, "peak": _status("VmHWM") - before}
+    told = common(precision, steps, COMMON[name]) if name in COMMON else ours(precision, steps, **SETTINGS[name])
+    peak = _status("VmHWM")
+    return {**told, "peak": peak - told["loaded"], "whole": peak - before}
 
 
-def common(precision: str, steps: int) -> dict[str, Any]:
-    """The loop that people use."""
+def common(precision: str, steps: int, pieces: int) -> dict[str, Any]:
+    """The loop that people use, with its batch in so many pieces."""
     import torch
     from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
     from diffusers.training_utils import EMAModel
     from torch.nn import functional
-    from torch.utils.flop_counter import FlopCounterMode
 
     config, autoencoder, embedder = networks()
     unet = UNetSpatioTemporalConditionModel.from_config(config.to_json())
@@ -125,59 +140,55 @@ def common(precision: str, steps: int) -> dict[str, Any]:
     embedder.requires_grad_(False)
     unet.enable_gradient_checkpointing()
     unet.train()
+    clips = pixels()
+    loaded, size, seconds = _status("VmRSS"), BATCH // pieces, _Clock()
     optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4)
     average = EMAModel(unet.parameters(), decay=0.9999)
-    clips = pixels()
     scale = vae.config.scaling_factor
 
     def encode(frames: Any) -> Any:  # (B, T, 3, H, W) -> (B, T, C, h, w)
         return vae.encode(frames.flatten(0, 1)).latent_dist.sample().unflatten(0, frames.shape[:2])
 
-    seconds, flops = _Clock(), {}
-    for step in range(steps + WARM):
+    one, side = clips[:1], SIDE // FACTOR
+    given = torch.zeros(1, FRAMES, 8, side, side), torch.zeros(1), torch.zeros(1, 1, config.context), torch.zeros(1, 3)
+    flops = {
+        "vae": _flop(lambda: (encode(one), encode(one[:, :1]))),
+        "clip": _flop(lambda: embedder(one[:, 0])),
+        "unet": _flop(lambda: unet(*given)),
+    }
+    for _ in range(steps + WARM):
         seconds.start()
-        chosen = torch.randint(len(clips), (BATCH,))
-        frames = clips[chosen]
-        half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
-        with half:
-            with torch.no_grad():
-                first = frames[:, :1]
-                strength = torch.exp(torch.randn(BATCH) * 0.5 - 3.0)
-                noised = first + strength.view(-1, 1, 1, 1, 1) * torch.randn_like(first)
-                if step == 0:
-                    with FlopCounterMode(display=False) as counter:
-                        encode(frames), encode(noised)
-                    flops["vae"] = counter.get_total_flops()
-                    with FlopCounterMode(display=False) as counter:
-                        embedder(first[:, 0])
-                    flops["clip"] = counter.get_total_flops()
-                latents = encode(frames) * scale
-                condition = encode(noised).repeat(1, FRAMES, 1, 1, 1)
-                token = embedder(first[:, 0])
-                drop = torch.rand(BATCH) < 0.1
-                token, condition = token * ~drop.view(-1, 1, 1), condition * ~drop.view(-1, 1, 1, 1, 1)
-            noise = torch.randn_like(latents)
-            sigma = torch.exp(torch.randn(BATCH, 1, 1, 1, 1) * 1.6 + 0.7)
-            noisy = latents + sigma * noise
-            inputs = torch.cat([noisy / (sigma**2 + 1) ** 0.5, condition], dim=2)
-            added = torch.stack([torch.full((BATCH,), 6.0), torch.full((BATCH,), 127.0), strength], dim=1)
-            asked = inputs, 0.25 * sigma.flatten().log(), token, added
-            if step == 0:
-                with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                    unet(*asked)
-                flops["unet"] = counter.get_total_flops()
-            predicted = unet(*asked).sample
-            denoised = noisy / (sigma**2 + 1) - predicted * sigma / (sigma**2 + 1) ** 0.5
-            weight = (1 + sigma**2) / sigma**2
-            loss = (weight * functional.mse_loss(denoised.float(), latents.float(), reduction="none")).mean()
-        loss.backward()
+        for _ in range(pieces):
+            chosen = torch.randint(len(clips), (size,))
+            frames = clips[chosen]
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                with torch.no_grad():
+                    first = frames[:, :1]
+                    strength = torch.exp(torch.randn(size) * 0.5 - 3.0)
+                    noised = first + strength.view(-1, 1, 1, 1, 1) * torch.randn_like(first)
+                    latents = encode(frames) * scale
+                    condition = encode(noised).repeat(1, FRAMES, 1, 1, 1)
+                    token = embedder(first[:, 0])
+                    drop = torch.rand(size) < 0.1
+                    token, condition = token * ~drop.view(-1, 1, 1), condition * ~drop.view(-1, 1, 1, 1, 1)
+                noise = torch.randn_like(latents)
+                sigma = torch.exp(torch.randn(size, 1, 1, 1, 1) * 1.6 + 0.7)
+                noisy = latents + sigma * noise
+                inputs = torch.cat([noisy / (sigma**2 + 1) ** 0.5, condition], dim=2)
+                added = torch.stack([torch.full((size,), 6.0), torch.full((size,), 127.0), strength], dim=1)
+                predicted = unet(inputs, 0.25 * sigma.flatten().log(), token, added).sample
+                denoised = noisy / (sigma**2 + 1) - predicted * sigma / (sigma**2 + 1) ** 0.5
+                weight = (1 + sigma**2) / sigma**2
+                loss = (weight * functional.mse_loss(denoised.float(), latents.float(), reduction="none")).mean()
+            (loss / pieces).backward()
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         average.step(unet.parameters())
         seconds.stop()
     parameters = sum(value.numel() for value in unet.parameters())
-    return {"wall": seconds.wall[WARM:], "cpu": seconds.cpu[WARM:], "loader": 0.0, "parameters": parameters, **flops}
+    told = {"loaded": loaded, "loader": 0.0, "parameters": parameters, **flops}
+    return {"wall": seconds.wall[WARM:], "cpu": seconds.cpu[WARM:], **told}
 
 
 def ours(precision: str, steps: int, checkpointing: Any, accumulate: int) -> dict[str, Any]:
@@ -204,7 +215,7 @@ def ours(precision: str, steps: int, checkpointing: Any, accumulate: int) -> dic
             kept = Conditions(library, "embedding@bench", "latents@first")
             network = VideoNetwork(SpatioTemporalUNet(config), None)
             task = VideoTask("video", data, stage, network, None, 0, conditions=kept)  # type: ignore[arg-type]
-            seconds, loading = _Clock(), []
+            loaded, seconds, loading = _status("VmRSS"), _Clock(), []
             rows: Callable[..., Any] = task.rows
 
             def timed(step: int, chosen: Any) -> Any:
@@ -219,8 +230,18 @@ def ours(precision: str, steps: int, checkpointing: Any, accumulate: int) -> dic
             task.rows = timed  # type: ignore[method-assign]
             task.heldout = lambda losses: {}  # type: ignore[method-assign]
             fit(task, Pace.of(stage), Path(folder) / "run", "bench", device=torch.device("cpu"))
-    share = sum(loading) / accumulate / (steps + WARM + 1) * accumulate / statistics.median(seconds.wall[WARM:])
-    return {"wall": seconds.wall[WARM:], "cpu": seconds.cpu[WARM:], "loader": share}
+    share = sum(loading) / (steps + WARM + 1) / statistics.median(seconds.wall[WARM:])
+    return {"wall": seconds.wall[WARM:], "cpu": seconds.cpu[WARM:], "loaded": loaded, "loader": share}
+
+
+def _flop(work: Callable[[], Any]) -> float:
+    """Of a batch, by one call with one clip."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        work()
+    return float(BATCH * counter.get_total_flops())
 
 
 def fill(folder: Path) -> None:
