@@ -49,7 +49,12 @@ class Autoencoder(Section):
     """
     layers: int = Field(1, ge=1)
     latent_channels: int = Field(4, ge=1)
-    steps: int = Field(600, ge=1)
+    start: str | None = None
+    """A model, marey-tiny or a folder, whose autoencoder this one begins as; what is said above does not count then.
+    Its encoder and its scale stay, so that the latents are what that model's UNet knows: only the decoder is trained.
+    None: from nothing."""
+    steps: int = Field(600, ge=0)
+    """0, with a start: it is taken as it is."""
     batch: int = Field(8, ge=1)
     """Windows a step."""
     frames: int = Field(2, ge=1)
@@ -69,6 +74,12 @@ class Autoencoder(Section):
     evaluate_every: int = Field(100, ge=1)
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     """Autocast; weights stay in float32. auto: bf16 where the device computes in it by itself, no where it does not."""
+
+    @model_validator(mode="after")
+    def _begun(self) -> "Autoencoder":
+        if not self.steps and self.start is None:
+            raise ValueError("steps is 0 and there is no start: 1 or more would do, or start = 'marey-tiny'")
+        return self
 
 
 class Encode(Section):
@@ -166,6 +177,9 @@ class Train(Section):
 
     name: str = Field("tiny", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     """The model's folder under models/."""
+    start: str | None = None
+    """A model, marey-tiny or a folder, with whose networks the video stage begins, of whatever shape they are; there is
+    no image stage then. `encode.autoencoder.start` has to name it, too. None: from nothing."""
     network: Network = Network()
     image: Stage = Stage()
     video: Stage = Stage(p_mean=0.0)

@@ -15,9 +15,12 @@ from torch import nn
 from marey import recipe
 from marey.catalog import Library
 from marey.errors import MareyError
+from marey.generate.tiny import place_of
 from marey.network.autoencoder import Autoencoder, draw, kl, measure_scaling
+from marey.network.sources import parts_of
 from marey.progress import Progress, silent
 from marey.train.batches import choose, noise, spread, stream
+from marey.train.conditions import digest
 from marey.train.linear_start import start_linear
 from marey.train.loop import Batch, Pace, fit
 from marey.train.metrics import Metrics
@@ -66,8 +69,18 @@ class AutoencoderTask:
     name = STAGE
 
     def __init__(
-        self, library: Library, kind: str, windows: Sequence[Window], settings: recipe.Autoencoder, seed: int
+        self,
+        library: Library,
+        kind: str,
+        windows: Sequence[Window],
+        settings: recipe.Autoencoder,
+        seed: int,
+        start: Autoencoder | None = None,
     ) -> None:
+        """
+        Args:
+            start: whose decoder alone is trained. None: a new one, and all of it.
+        """
         self._library, self._kind, self._settings, self._seed = library, kind, settings, seed
         self._training = [window for window in windows if not window.heldout]
         judged = [window for window in windows if window.heldout and not window.photo]
@@ -75,20 +88,16 @@ class AutoencoderTask:
         shortest = min(min(window.shape[1:]) for window in self._training)
         self._size = min(settings.crop or shortest, shortest)
         self._frames = min(settings.frames, max(len(window.pts) for window in self._training))
-        autoencoder = Autoencoder.build(
-            settings.channels,
-            layers=settings.layers,
-            latent_channels=settings.latent_channels,
-            sample_size=shortest,
-            seed=seed,
-        )
-        start_linear(autoencoder)
+        autoencoder = _begun(settings, shortest, seed) if start is None else start
         sides = {side for window in self._training for side in window.shape[1:]}
         for name, side in (*(("windows.size", side) for side in sorted(sides)), ("autoencoder.crop", self._size)):
             if side % autoencoder.factor:
                 raise MareyError(
                     f"encode.{name} is {side}: a multiple of the autoencoder's factor of {autoencoder.factor} would do."
                 )
+        if start is not None:
+            for name, value in start.vae.named_parameters():
+                value.requires_grad_(name.startswith("decoder."))
         self.module = Reconstruction(autoencoder, settings.kl)
 
     @property
@@ -130,26 +139,47 @@ def train_autoencoder(
     """The folder of the autoencoder of these windows, `models/autoencoder-...`: the one that is there, or one trained
     now.
 
-    Its name is a fingerprint of the training windows' pixels and the settings. The curve goes to `run/metrics.jsonl` as
-    the stage "autoencoder", from the folder's own copy where nothing had to be trained.
+    Its name is a fingerprint of the training windows' pixels, the settings and what it begins as. The curve goes to
+    `run/metrics.jsonl` as the stage "autoencoder", from the folder's own copy where nothing had to be trained.
 
     Raises:
         MareyError: training cannot be done, or diverged.
     """
     training = [(w.id, w.pts, w.shape[1:] if w.width else w.size) for w in windows if not w.heldout]
-    name = fingerprint([VERSION, training, settings.model_dump(mode="json", exclude=_INDIFFERENT), seed])
+    start = None if settings.start is None else parts_of(place_of(settings.start)).autoencoder
+    told = settings.model_dump(mode="json", exclude=_INDIFFERENT | {"start"})
+    begun = [] if start is None else [digest(start.vae), start.scaling_factor]
+    name = fingerprint([VERSION, training, told, seed, *begun])
     folder = library.path / "models" / f"autoencoder-{name}"
     metrics = Metrics(run / "metrics.jsonl")
     if (folder / "config.json").is_file():
         metrics.put(STAGE, Metrics(folder / "metrics.jsonl").lines(STAGE))
         return folder
-    task = AutoencoderTask(library, kind, windows, settings, seed)
-    weights = fit(task, _pace(settings), run, name, device=device, progress=progress)
-    task.module.to("cpu").load_state_dict(weights, strict=False)
+    task = AutoencoderTask(library, kind, windows, settings, seed, start)
+    if settings.steps:
+        weights = fit(task, _pace(settings), run, name, device=device, progress=progress)
+        task.module.to("cpu").load_state_dict(weights, strict=False)
+    else:
+        metrics.put(STAGE, [])  # what an autoencoder of another run of this name left
     autoencoder = task.autoencoder.eval()
-    autoencoder.set_scaling_factor(_scaling(autoencoder, library, kind, [w for w in windows if not w.heldout], device))
+    if start is None:
+        learned = [window for window in windows if not window.heldout]
+        autoencoder.set_scaling_factor(_scaling(autoencoder, library, kind, learned, device))
     save_autoencoder(autoencoder, folder, metrics.lines(STAGE))
     return folder
+
+
+def _begun(settings: recipe.Autoencoder, side: int, seed: int) -> Autoencoder:
+    """A new one, that begins as a linear map."""
+    autoencoder = Autoencoder.build(
+        settings.channels,
+        layers=settings.layers,
+        latent_channels=settings.latent_channels,
+        sample_size=side,
+        seed=seed,
+    )
+    start_linear(autoencoder)
+    return autoencoder
 
 
 def save_autoencoder(autoencoder: Autoencoder, folder: Path, curve: Sequence[dict[str, Any]] = ()) -> None:

@@ -40,6 +40,8 @@ def card(
     heldout = [window for window in windows if window.heldout and not window.photo]
     photos = [window for window in windows if not window.heldout and window.photo]
     shape = " or ".join(f"{t} frames of {width}x{height} pixels" for t, height, width in encode.windows.shapes)
+    begun = f"the weights of `{settings.start}`" if settings.start else "random weights"
+    nothing = ", and bound by its licence too" if settings.start else "; no weights of others are in it"
     sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in parameters.items())
     lines = [
         "---",
@@ -52,8 +54,8 @@ def card(
         f"# {settings.name}",
         "",
         f"An image-to-video model trained with Marey {marey.__version__}: one still to {shape}. It is an "
-        "implementation of Stable Video Diffusion (arXiv 2311.15127) in small, trained from random weights on the "
-        "footage named below; no weights of others are in it.",
+        f"implementation of Stable Video Diffusion (arXiv 2311.15127) in small, trained from {begun} on the footage "
+        f"named below{nothing}.",
         "",
         "```python",
         "from marey import Model",

@@ -13,21 +13,25 @@ from marey import recipe
 from marey.catalog import Library
 from marey.errors import MareyError
 from marey.generate.device import pick
+from marey.generate.tiny import place_of
 from marey.network.config import UNetConfig
 from marey.network.embedders import ImageEmbedder, TextEmbedder
-from marey.network.folder import save_model
+from marey.network.folder import ModelInfo, Parts, save_model
 from marey.network.inflate import inflate
+from marey.network.sources import parts_of
 from marey.network.unet import fresh
 from marey.progress import Progress, silent
 from marey.train.autoencoder import STAGE as AUTOENCODER
 from marey.train.autoencoder import load_autoencoder
 from marey.train.batches import seed_of
 from marey.train.card import card, counts
+from marey.train.conditions import digest
 from marey.train.encoded import Encoded, best
 from marey.train.loop import Pace, fit
 from marey.train.metrics import Metrics
 from marey.train.processes import main_process
 from marey.train.stages import ImageNetwork, ImageTask, VideoNetwork, VideoTask
+from marey.train.told import ToldTask
 from marey.train.windows import Window, encoded, fingerprint
 
 STAGES = ("image", "video", "finetune")
@@ -72,11 +76,12 @@ def train(
     Raises:
         MareyError: the selection is not encoded with these settings, a stage is unknown, or training diverged.
     """
-    chosen = _checked(stages)
+    chosen = _checked(stages, settings)
+    start = _start(settings, encode)
     fact = _fact(library, selection)
     windows = encoded(library, fact["latents"])
     _same(encode, windows)
-    prints = _fingerprints(fact, windows, settings, encode, seed, chosen)
+    prints = _fingerprints(fact, windows, settings, encode, seed, chosen, start)
     folder = library.path / "models" / settings.name
     made = {"fingerprint": prints[chosen[-1]], "selection": selection, "run": Path(run_folder).name}
     if library.facts.get(f"model/{settings.name}") == made and (folder / "model_index.json").is_file():
@@ -94,32 +99,39 @@ def train(
     work = _Work(Path(run_folder), settings, encode, seed, where, progress, prints, size)
 
     image = work.image(data) if "image" in chosen else None
-    start = image.unet if image else fresh(work.shape(4), seed_of(seed, "image", "weights"))
-    embedder = ImageEmbedder.build(settings.network.context, seed=seed_of(seed, "image embedder"))
-    video = VideoNetwork(inflate(start), embedder)
+    text = start.text_embedder if start else image.text_embedder if image else None
+    told = text.requires_grad_(False) if text and start and start.info.text else None
+    if start is not None:
+        video = VideoNetwork(start.unet, start.image_embedder, told.tokens + 1 if told else 1)
+    else:
+        embedder = ImageEmbedder.build(settings.network.context, seed=seed_of(seed, "image embedder"))
+        pictures = image.unet if image else fresh(work.shape(4), seed_of(seed, "image", "weights"))
+        video = VideoNetwork(inflate(pictures), embedder)
     for name in ("video", "finetune"):
         if name in chosen:
-            work.video(name, data, video, autoencoder)
+            work.video(name, data, video, autoencoder, told)
 
     if not main_process():
         return folder
     parameters = counts(
         unet=video.unet,
         autoencoder=autoencoder,
-        image_embedder=embedder,
-        text_embedder=image.text_embedder if image else None,
+        image_embedder=video.image_embedder,
+        text_embedder=text,
     )
+    assert video.image_embedder is not None
     save_model(
         folder,
         video.unet,
         autoencoder.cpu(),
-        embedder,
-        text_embedder=image.text_embedder if image else None,
+        video.image_embedder,
+        text_embedder=text,
         unet_image=image.unet if image else None,
         card=card(library, settings, encode, selection, seed, windows, metrics, chosen, parameters),
         frames=long,
         size=(frame[0], frame[1]),
         fps=encode.windows.fps,
+        **(_sampling(start.info) if start else {}),
     )
     library.facts[f"model/{settings.name}"] = made
     return folder
@@ -169,13 +181,18 @@ class _Work:
         self._fit(ImageTask(data, stage, module, self.seed), stage, module)
         return module
 
-    def video(self, name: str, data: Encoded, module: VideoNetwork, autoencoder: Any) -> None:
-        """The video or the finetuning stage; `module` is left with its averaged weights."""
+    def video(
+        self, name: str, data: Encoded, module: VideoNetwork, autoencoder: Any, told: TextEmbedder | None
+    ) -> None:
+        """The video or the finetuning stage; `module` is left with its averaged weights. What takes texts is told them
+        beside the stills."""
         stage: recipe.Stage = getattr(self.settings, name)
         windows = None
         if stage.quality_percent is not None:
             windows = best(data.library, data.training, stage.quality_by, stage.quality_percent)
-        self._fit(VideoTask(name, data, stage, module, autoencoder, self.seed, windows), stage, module)
+        given = name, data, stage, module, autoencoder, self.seed
+        task = ToldTask(*given, told, 0.0, windows=windows) if told else VideoTask(*given, windows)
+        self._fit(task, stage, module)
 
     def _fit(self, task: ImageTask | VideoTask, stage: recipe.Stage, module: torch.nn.Module) -> None:
         pace = replace(Pace.of(stage), trackers=self.settings.trackers)
@@ -183,11 +200,34 @@ class _Work:
         module.cpu().load_state_dict(average, strict=False)
 
 
-def _checked(stages: Sequence[str] | None) -> list[str]:
+def _start(settings: recipe.Train, encode: recipe.Encode) -> Parts | None:
+    """The model to begin with, if the recipe names one.
+
+    Raises:
+        MareyError: there is none, or the latents are another autoencoder's.
+    """
+    if settings.start != encode.autoencoder.start and settings.start is not None:
+        raise MareyError(
+            f"train.start is {settings.start!r}, but encode.autoencoder.start is {encode.autoencoder.start!r}, so that "
+            "the latents are not its own: the same for both would do."
+        )
+    return None if settings.start is None else parts_of(place_of(settings.start), dtype=torch.float32)
+
+
+def _sampling(info: ModelInfo) -> dict[str, Any]:
+    """How a model is sampled, for one that began with it."""
+    names = ("motion", "steps", "guidance", "sigma_min", "sigma_max", "noise_aug", "solver", "text")
+    return {name: getattr(info, name) for name in names}
+
+
+def _checked(stages: Sequence[str] | None, settings: recipe.Train) -> list[str]:
     unknown = [name for name in stages or () if name not in STAGES]
     if unknown:
         raise MareyError(f"There is no training stage {unknown[0]!r}: {', '.join(STAGES)} would do.")
-    chosen = [name for name in STAGES if stages is None or name in stages]
+    if settings.start is not None and "image" in (stages or ()):
+        raise MareyError(f"There is no image stage where train.start is {settings.start!r}: video, finetune would do.")
+    alone = stages is None and settings.start is not None
+    chosen = [name for name in STAGES if name in (stages or STAGES) and not (alone and name == "image")]
     if not {"video", "finetune"} & set(chosen):
         raise MareyError(f"The stages {chosen} make no video model: 'video' or 'finetune' has to be one of them.")
     return chosen
@@ -223,6 +263,7 @@ def _fingerprints(
     encode: recipe.Encode,
     seed: int,
     chosen: Sequence[str],
+    start: Parts | None,
 ) -> dict[str, str]:
     """Of each stage: all that its weights depend on. How often is saved and measured is not among it."""
     last = fingerprint(
@@ -231,7 +272,9 @@ def _fingerprints(
             fact["latents"],
             [window.id for window in windows],
             encode.windows.frames if not encode.windows.buckets else encode.windows.buckets,
-            settings.network.model_dump(mode="json"),
+            settings.network.model_dump(mode="json")
+            if start is None
+            else [digest(part) for part in (start.unet, start.image_embedder, start.text_embedder) if part is not None],
             seed,
         ]
     )
