@@ -23,11 +23,13 @@ def test_four_quarters_and_nine_products_are_the_convolution_of_the_doubled_imag
 
 
 @pytest.mark.parametrize("band", [1, 7 * 6 * 2, 4 * 7 * 6 * 2])
-def test_bands_of_an_image_are_the_image(band, monkeypatch):
+def test_bands_of_an_image_are_the_image(band, monkeypatch, torch_threads):
     conv, x = nn.Conv2d(5, 6, 3, padding=1).double(), torch.randn(3, 5, 4, 7, dtype=torch.float64)
     with torch.no_grad():
         whole = by_nine(x, conv)
         monkeypatch.setattr(doubling, "_BAND", band)  # a row, two rows, two images
+        torch.testing.assert_close(by_nine(x, conv), whole, rtol=1e-12, atol=1e-12)
+        torch_threads(2)
         torch.testing.assert_close(by_nine(x, conv), whole, rtol=1e-12, atol=1e-12)
 
 

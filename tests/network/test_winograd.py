@@ -77,7 +77,18 @@ def test_in_float32_it_loses_hardly_more_than_the_plain_convolution(over, small)
         assert ours < 1e-6 * truth.abs().max()
 
 
-def test_it_is_used_for_wide_float32_without_gradients_alone():
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_on_several_threads_it_is_the_same(threads, torch_threads):
+    torch.manual_seed(0)
+    space, time = _space(8).double(), _time(8).double()
+    image, clip = (torch.randn(2, 8, 16, 12, dtype=torch.float64) for _ in range(2))
+    torch_threads(threads)
+    with torch.inference_mode():
+        torch.testing.assert_close(over_space(image, space_kernels(space.weight), space.bias), space(image), **CLOSE)
+        torch.testing.assert_close(over_time(clip, time_kernels(time.weight), time.bias), time(clip), **CLOSE)
+
+
+def test_it_is_used_for_wide_float32_without_gradients_alone(torch_threads):
     assert has_products()
     image, clip = torch.randn(4, 128, 32, 32), torch.randn(1, 128, 8, 512)
     space, time = _space(128), _time(128)
@@ -102,6 +113,8 @@ def test_it_is_used_for_wide_float32_without_gradients_alone():
         quick_over_space(space, image)(image)
         assert seen
         handle.remove()
+        torch_threads(17)
+        assert quick_over_space(space, image) is space
 
 
 def test_frames_over_time_are_worth_it_where_tiles_fit():

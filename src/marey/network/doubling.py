@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from marey.network.bands import side_by_side
 from marey.network.linear import has_products, product
 from marey.network.winograd import lay_rows
 
@@ -48,22 +49,27 @@ def by_nine(x: Tensor, conv: nn.Conv2d) -> Tensor:
     pixels = x.permute(0, 2, 3, 1)
     out = x.new_empty(count, 2 * height, 2 * width, wide)
 
+    threads = torch.get_num_threads()
     line = width * max(channels, wide)
-    images, rows = max(1, min(count, _BAND // (height * line))), max(1, min(height, _BAND // line))
-    padded = x.new_zeros(images, rows + 2, width + 2, channels)
-    for first in range(0, count, images):
-        for top in range(0, height, rows):
-            some = slice(first, min(first + images, count))
-            band = slice(top, min(top + rows, height))
-            image = padded[: some.stop - first, : band.stop - top + 2]
-            lay_rows(image, pixels[some], top - 1)
-            steps = image[:, 1:] - image[:, :-1]
-            lines = (image[:, 1:-1], steps[:, :-1], steps[:, 1:])
-            sums = [_two_columns(*given) for given in zip(lines, kernels, (conv.bias, None, None), strict=True)]
-            place = out[some, 2 * top : 2 * band.stop].unflatten(1, (-1, 2)).unflatten(3, (-1, 2))  # (N, h, 2, W, 2, K)
-            for row in (0, 1):
-                for column in (0, 1):
-                    torch.add(sums[0][column], sums[1 + row][column], out=place[:, :, row, :, column])
+    lines = max(1, min(_BAND // line, count * height // threads))
+    images, rows = max(1, min(count, lines // height)), min(height, lines)
+    bands = [(first, top) for first in range(0, count, images) for top in range(0, height, rows)]
+
+    def convolve(at: tuple[int, int], padded: Tensor) -> None:
+        some = slice(at[0], min(at[0] + images, count))
+        band = slice(at[1], min(at[1] + rows, height))
+        image = padded[: some.stop - some.start, : band.stop - band.start + 2]
+        lay_rows(image, pixels[some], band.start - 1)
+        steps = image[:, 1:] - image[:, :-1]
+        beside = (image[:, 1:-1], steps[:, :-1], steps[:, 1:])
+        sums = [_two_columns(*given) for given in zip(beside, kernels, (conv.bias, None, None), strict=True)]
+        place = out[some, 2 * band.start : 2 * band.stop].unflatten(1, (-1, 2)).unflatten(3, (-1, 2))
+        for row in (0, 1):
+            for column in (0, 1):  # place: (N, h, 2, W, 2, K)
+                torch.add(sums[0][column], sums[1 + row][column], out=place[:, :, row, :, column])
+
+    rooms = range(min(threads, len(bands)))
+    side_by_side(convolve, bands, [x.new_zeros(images, rows + 2, width + 2, channels) for _ in rooms])
     return out.permute(0, 3, 1, 2)
 
 

@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from marey.network.bands import side_by_side
 from marey.network.linear import has_products, product
 
 _NEAR, _FAR = 0.5**0.5, 2**0.5
@@ -36,6 +37,9 @@ _LEAST_WIDTH = 128
 """Of fewer channels, in or out, a plain convolution is about as fast; from here on Winograd's is 1.5 to 2.7 times as
 fast over space, more so the more channels there are, and 1.2 to 1.5 times over time."""
 _LEAST_SIDE = 8
+_MOST_THREADS = 16
+"""The small calls are begun one at a time, by Python: with more threads they would wait for that. A guess: what was
+measured is one and two."""
 _LEAST_NUMBERS = 2**19
 """In images or clips of fewer numbers, the kernels and the many small calls cost more than is spared."""
 
@@ -83,27 +87,34 @@ def over_space(x: Tensor, kernels: Tensor, bias: Tensor | None) -> Tensor:
     out = x.new_empty(count, 4 * high, 4 * wide, out_channels)
     shifts = _shifts(bias, sides=2)
 
-    # The buffers of a band. In `padded`, what lies left and right of the image stays 0.
-    tiles = max(1, _BAND // max(channels, out_channels))
+    threads = torch.get_num_threads()
+    tiles = max(1, min(_BAND // max(channels, out_channels), count * high * wide // threads))
     images, rows = max(1, min(count, tiles // (high * wide))), max(1, min(high, tiles // wide))
-    padded = x.new_zeros(images, 4 * rows + 2, 4 * wide + 2, channels)
-    by_row = x.new_empty(6, images, rows, 4 * wide + 2, channels)
-    by_both = x.new_empty(6, images, rows, wide, channels)
-    sums = x.new_empty(6, images, rows, 4 * wide, out_channels)
+    bands = [(first, top) for first in range(0, count, images) for top in range(0, high, rows)]
 
-    for first in range(0, count, images):
-        some = slice(0, min(images, count - first))
-        for top in range(0, high, rows):
-            band = min(rows, high - top)
-            lay_rows(padded[some], pixels[first : first + images], 4 * top - 1)
-            at_row, at_both, at_sum = ([part[some, :band] for part in parts] for parts in (by_row, by_both, sums))
-            _spread([padded[some, row : row + 4 * band - 3 : 4] for row in range(6)], at_row)
-            for i in range(6):
-                _spread([at_row[i][:, :, column : column + 4 * wide - 3 : 4] for column in range(6)], at_both)
-                products = [product(at_both[j], kernels[6 * i + j], shifts[6 * i + j]) for j in range(6)]
-                _gather(products, at_sum[i].unflatten(2, (wide, 4)).unbind(3))
-            place = out[first : first + images, 4 * top : 4 * (top + band)]
-            _gather(at_sum, place.unflatten(1, (band, 4)).unbind(2))
+    def room() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return (
+            x.new_zeros(images, 4 * rows + 2, 4 * wide + 2, channels),  # left and right of the image it stays 0
+            x.new_empty(6, images, rows, 4 * wide + 2, channels),
+            x.new_empty(6, images, rows, wide, channels),
+            x.new_empty(6, images, rows, 4 * wide, out_channels),
+        )
+
+    def convolve(at: tuple[int, int], room: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
+        first, top = at
+        some, band = slice(0, min(images, count - first)), min(rows, high - top)
+        padded = room[0][some, : 4 * band + 2]
+        by_row, by_both, sums = ([part[some, :band] for part in parts] for parts in room[1:])
+        lay_rows(padded, pixels[first : first + images], 4 * top - 1)
+        _spread([padded[:, row : row + 4 * band - 3 : 4] for row in range(6)], by_row)
+        for i in range(6):
+            _spread([by_row[i][:, :, column : column + 4 * wide - 3 : 4] for column in range(6)], by_both)
+            products = [product(by_both[j], kernels[6 * i + j], shifts[6 * i + j]) for j in range(6)]
+            _gather(products, sums[i].unflatten(2, (wide, 4)).unbind(3))
+        place = out[first : first + images, 4 * top : 4 * (top + band)]
+        _gather(sums, place.unflatten(1, (band, 4)).unbind(2))
+
+    side_by_side(convolve, bands, [room() for _ in range(min(threads, len(bands)))])
     out = out[:, :height, :width].permute(0, 3, 1, 2)
     return out.contiguous(memory_format=torch.channels_last)
 
@@ -116,20 +127,31 @@ def over_time(x: Tensor, kernels: Tensor, bias: Tensor | None) -> Tensor:
     out = x.new_empty(count, frames, places, out_channels)
     shifts = _shifts(bias, sides=1)
 
-    at_once = max(1, min(places, _BAND // max(channels, out_channels)))
-    none, unasked = x.new_zeros(at_once, channels), x.new_empty(at_once, out_channels)
-    by_time = x.new_empty(6, at_once, channels)
-    for clip, result in zip(x.permute(0, 2, 3, 1), out, strict=True):
-        for first in range(0, places, at_once):
-            band = slice(first, min(first + at_once, places))
-            size = band.stop - first
-            values = [part[:size] for part in by_time]
-            for tile in range(0, frames, 4):
-                near = range(tile - 1, tile + 5)
-                _spread([clip[frame, band] if 0 <= frame < frames else none[:size] for frame in near], values)
-                products = [product(*given) for given in zip(values, kernels, shifts, strict=True)]
-                ours = range(tile, tile + 4)
-                _gather(products, [result[frame, band] if frame < frames else unasked[:size] for frame in ours])
+    clips = x.permute(0, 2, 3, 1)
+
+    threads = torch.get_num_threads()
+    at_once = max(1, min(_BAND // max(channels, out_channels), count * places // threads, places))
+    bands = [(clip, first) for clip in range(count) for first in range(0, places, at_once)]
+    none = x.new_zeros(at_once, channels)
+
+    def convolve(at: tuple[int, int], room: tuple[Tensor, Tensor]) -> None:
+        clip, first = at
+        band = slice(first, min(first + at_once, places))
+        size = band.stop - first
+        given, result = clips[clip, :, band], out[clip, :, band]
+        values, unasked = [part[:size] for part in room[0]], room[1][:size]
+        for tile in range(0, frames, 4):
+            near = range(tile - 1, tile + 5)
+            _spread([given[frame] if 0 <= frame < frames else none[:size] for frame in near], values)
+            products = [product(*given_to) for given_to in zip(values, kernels, shifts, strict=True)]
+            _gather(products, [result[frame] if frame < frames else unasked for frame in range(tile, tile + 4)])
+
+    rooms = min(threads, len(bands))
+    side_by_side(
+        convolve,
+        bands,
+        [(x.new_empty(6, at_once, channels), x.new_empty(at_once, out_channels)) for _ in range(rooms)],
+    )
     return out.permute(0, 3, 1, 2)
 
 
@@ -147,6 +169,7 @@ def _may_be_quick(conv: nn.Module, x: Tensor) -> bool:
     weight = conv.weight
     return (
         has_products()
+        and torch.get_num_threads() <= _MOST_THREADS
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
         and x.device.type == weight.device.type == "cpu"
