@@ -111,7 +111,8 @@ def plan(library: Library, recipe: Recipe, *, device: str = "auto", progress: Pr
             library.facts[f"encode/{name}"] = {**fact, "latents": kind, "train": training}
         subsets.append(Subset(arm, name, training))
     heldout = sum(window.heldout and not window.photo for window in windows)
-    steps: dict[str, int] = {str(stage): getattr(recipe.train, stage).steps for stage in settings.stages}
+    stages = [str(stage) for stage in settings.stages if recipe.train.start is None or stage != "image"]
+    steps: dict[str, int] = {stage: getattr(recipe.train, stage).steps for stage in stages}
     return Plan(settings.name, tuple(subsets), heldout, min(settings.prompts, heldout), steps)
 
 

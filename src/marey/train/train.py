@@ -14,6 +14,7 @@ from marey.catalog import Library
 from marey.errors import MareyError
 from marey.generate.device import pick
 from marey.generate.tiny import place_of
+from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.folder import ModelInfo, Parts, save_model
@@ -69,7 +70,8 @@ def train(
         encode: as the selection was encoded with.
         stages: those to train, of image, video and finetune, in this order; the video or the finetuning stage must be
         one
-            of them. Without the image stage the video stage begins with random weights. None: all.
+            of them. Without the image stage, and without `settings.start`, which has none, the video stage begins with
+            random weights. None: all.
 
     Returns: the model's folder.
 
@@ -77,7 +79,7 @@ def train(
         MareyError: the selection is not encoded with these settings, a stage is unknown, or training diverged.
     """
     chosen = _checked(stages, settings)
-    start = _start(settings, encode)
+    start = None if settings.start is None else parts_of(place_of(settings.start), dtype=torch.float32)
     fact = _fact(library, selection)
     windows = encoded(library, fact["latents"])
     _same(encode, windows)
@@ -90,6 +92,8 @@ def train(
 
     where = pick(device)
     autoencoder = load_autoencoder(library.path / fact["autoencoder"], where)
+    if start is not None:
+        _demand_own(start, autoencoder, settings, selection)
     data = Encoded.of(library, fact["pixels"], fact["latents"], autoencoder.scaling_factor, windows)
     long, *frame = max(encode.windows.shapes)
     size = min(frame) // autoencoder.factor
@@ -200,18 +204,18 @@ class _Work:
         module.cpu().load_state_dict(average, strict=False)
 
 
-def _start(settings: recipe.Train, encode: recipe.Encode) -> Parts | None:
-    """The model to begin with, if the recipe names one.
-
-    Raises:
-        MareyError: there is none, or the latents are another autoencoder's.
+def _demand_own(start: Parts, autoencoder: Autoencoder, settings: recipe.Train, selection: str) -> None:
+    """Raises:
+    MareyError: the latents are not those that the model to begin with knows.
     """
-    if settings.start != encode.autoencoder.start and settings.start is not None:
+    own, used = (part.vae.state_dict() for part in (start.autoencoder, autoencoder))
+    encoder = [name for name in own if name.startswith(("encoder.", "quant_conv."))]
+    same = all(name in used and torch.equal(own[name], used[name].to(own[name].device)) for name in encoder)
+    if not same or start.autoencoder.scaling_factor != autoencoder.scaling_factor:
         raise MareyError(
-            f"train.start is {settings.start!r}, but encode.autoencoder.start is {encode.autoencoder.start!r}, so that "
-            "the latents are not its own: the same for both would do."
+            f"train.start is {settings.start!r}, but the latents of {selection!r} are not its encoder's: "
+            f"encode.autoencoder.start = {settings.start!r} and `marey encode` would do."
         )
-    return None if settings.start is None else parts_of(place_of(settings.start), dtype=torch.float32)
 
 
 def _sampling(info: ModelInfo) -> dict[str, Any]:
@@ -224,10 +228,8 @@ def _checked(stages: Sequence[str] | None, settings: recipe.Train) -> list[str]:
     unknown = [name for name in stages or () if name not in STAGES]
     if unknown:
         raise MareyError(f"There is no training stage {unknown[0]!r}: {', '.join(STAGES)} would do.")
-    if settings.start is not None and "image" in (stages or ()):
-        raise MareyError(f"There is no image stage where train.start is {settings.start!r}: video, finetune would do.")
-    alone = stages is None and settings.start is not None
-    chosen = [name for name in STAGES if name in (stages or STAGES) and not (alone and name == "image")]
+    begun = settings.start is not None  # with a model that has learned from pictures
+    chosen = [name for name in STAGES if (stages is None or name in stages) and not (begun and name == "image")]
     if not {"video", "finetune"} & set(chosen):
         raise MareyError(f"The stages {chosen} make no video model: 'video' or 'finetune' has to be one of them.")
     return chosen
