@@ -1,8 +1,9 @@
 """Clips for the base model: 14 frames of the world of Jules in which one event is well in view, none of them too often.
 
-The plays are the game's own; what is chosen is where a clip begins. A clip is asked for by one event and told by all
-that happens in it. Levels are never shared between what is trained on and what is held out: their plays have other
-numbers.
+The plays are the game's own; what is chosen is where a clip begins, and the camera goes near: half of what the game
+shows, with the hero a fifth of the picture's height, so that what he does is told by more than a few pixels. A clip is
+asked for by one event and told by all that happens in it. Levels are never shared between what is trained on and what
+is held out: their plays have other numbers.
 """
 
 import itertools
@@ -19,23 +20,30 @@ from marey.worlds.game import clip
 from marey.worlds.game.engine import State
 from marey.worlds.game.hero import FPS
 from marey.worlds.game.level import Level, make_level
-from marey.worlds.game.picture import Painter
+from marey.worlds.game.picture import VIEW, Painter, Picture
 from marey.worlds.game.story import Deed, deeds, paraphrase, tell
+from marey.worlds.game.tiles import FIRST_MONSTER
 
 FRAMES, STEP = 14, FPS // RATE
 SPAN = FRAMES * STEP
 SEED, HELDOUT = 7077, 1_000_000
 """Of the plays, and the number of the first one that is held out."""
 THEME = "meadow"
-"""Of the levels that the base model was made for in the end."""
+"""Of the levels: what five themes have in common is more than an hour of one core can teach."""
+WIDE = 128
+"""Pixels of the game's whole view, of which the near one is `SIZE`."""
 _PLAY = 384
 _EARLY, _LATE = 5, 19
 """Frames of a clip within which what is sudden has to happen, so that it is seen to come and to go."""
-_MOST_DEEDS = 3
+_MOST_DEEDS = 2
+_FOLLOW = 0.35, 0.25
+"""How much of its way to the hero the near view goes in a frame, across and down."""
+_STANDS = 0.62
+"""Where in the height of the view the hero's feet are."""
 
 SHARES = {
     "walk right": 8, "walk left": 7, "run right": 8, "jump right": 11, "jump left": 8, "jump up": 8, "climb up": 8,
-    "duck": 6, "stand": 3, "coin": 11, "stomp": 11, "gem": 4, "killed": 7,
+    "duck": 7, "stand": 5, "coin": 11, "stomp": 10, "gem": 3, "killed": 6,
 }  # fmt: skip
 """Of the clips, in percent: the event that each is asked for."""
 
@@ -52,6 +60,8 @@ class Chosen:
     """The plain sentence first, then others."""
     happened: list[list[str]]
     plays: list[int]
+    things: np.ndarray
+    """Where hero, monsters and items are: uint8 (N, FRAMES, SIZE / 4, SIZE / 4), how many of 16 pixels."""
     moments: np.ndarray | None = None
     """What judges learn from: uint8 (N, FRAMES, len(MOMENTS))."""
     cells: np.ndarray | None = None
@@ -82,18 +92,13 @@ def chosen(
     plays: int,
     progress: Progress = silent,
     *,
-    theme: str | None = None,
     truth: bool = False,
 ) -> Chosen:
-    """About `count` clips from `plays` plays of the numbers from `first` on; fewer of an event that is too rare.
-
-    Args:
-        theme: only levels of this theme, as many.
-        truth: keep what is the case at each frame, for judges to learn from.
-    """
+    """About `count` clips from `plays` plays of the numbers from `first` on; fewer of an event that is too rare. With
+    `truth` what is the case at each frame is kept, for judges to learn from."""
     found: dict[str, list[_Window]] = defaultdict(list)
     keys: dict[int, str] = {}
-    numbers = (number for number in itertools.count(first) if theme is None or theme_of(number) == theme)
+    numbers = (number for number in itertools.count(first) if theme_of(number) == THEME)
     for done, number in enumerate(itertools.islice(numbers, plays)):
         one = clip(SEED, number, _PLAY)
         keys[number] = one.keys
@@ -108,19 +113,21 @@ def chosen(
         taken += [found[event][n] for n in order[:most]]
     taken.sort(key=lambda window: (window.play, window.start))
     out = np.empty((len(taken), FRAMES, SIZE, SIZE, 3), np.uint8)
+    things = np.empty((len(taken), FRAMES, SIZE // 4, SIZE // 4), np.uint8)
     texts, happened, moments, cells = [], [], [], []
     last, one, painter = -1, None, None
     for n, window in enumerate(taken):
         if window.play != last:
             one = clip(SEED, window.play, _PLAY, keys=keys[window.play])
-            painter, last = Painter(one.level, SIZE), window.play
+            painter, last = Painter(one.level, WIDE), window.play
         assert one is not None
         assert painter is not None
         states = one.states[window.start : window.start + SPAN]
-        pictures = [painter.paint(state) for state in states[::STEP]]
-        out[n] = [picture.rgb for picture in pictures]
+        rgb, labels = near([painter.paint(state) for state in states[::STEP]], states[::STEP])
+        out[n] = rgb
+        things[n] = (labels >= FIRST_MONSTER).reshape(FRAMES, SIZE // 4, 4, SIZE // 4, 4).sum(axis=(2, 4))
         if truth:
-            cells.append(np.stack([cells_of_labels(picture.labels) for picture in pictures]))
+            cells.append(np.stack([cells_of_labels(one) for one in labels]))
             rows = [
                 {"pose": s.pose, "vx": s.vx, "vy": s.vy, "events": [(e.kind, e.what) for e in s.events]} for s in states
             ]
@@ -136,9 +143,24 @@ def chosen(
         texts,
         happened,
         [w.play for w in taken],
+        things,
         np.stack(moments) if truth else None,
         np.stack(cells) if truth else None,
     )
+
+
+def near(pictures: Sequence[Picture], states: Sequence[State]) -> tuple[np.ndarray, np.ndarray]:
+    """What a camera near the hero sees, RGB (T, SIZE, SIZE, 3) and labels (T, SIZE, SIZE), of the whole views."""
+    tile = WIDE // VIEW
+    aims = np.array([(s.x - SIZE / tile / 2, s.y - _STANDS * SIZE / tile) for s in states])
+    place, rgb, labels = aims[0], [], []
+    for picture, state, aim in zip(pictures, states, aims, strict=True):
+        place = place + np.array(_FOLLOW) * (aim - place)
+        left, top = np.clip(np.rint((place - state.camera) * tile).astype(int), 0, WIDE - SIZE)
+        here = slice(top, top + SIZE), slice(left, left + SIZE)
+        rgb.append(picture.rgb[here])
+        labels.append(picture.labels[here])
+    return np.stack(rgb), np.stack(labels)
 
 
 def theme_of(play: int) -> str:
@@ -148,11 +170,12 @@ def theme_of(play: int) -> str:
 
 
 def save(some: Chosen, folder: Path) -> None:
-    """videos.npy and clips.json."""
+    """videos.npy, things.npy and clips.json."""
     import json
 
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "videos.npy", some.videos)
+    np.save(folder / "things.npy", some.things)
     table = {"asked": some.asked, "texts": some.texts, "happened": some.happened, "plays": some.plays}
     (folder / "clips.json").write_text(json.dumps(table))
 
@@ -162,7 +185,7 @@ def load(folder: Path) -> Chosen:
     import json
 
     table = json.loads((folder / "clips.json").read_text())
-    return Chosen(np.load(folder / "videos.npy", mmap_mode="r"), **table)
+    return Chosen(np.load(folder / "videos.npy", mmap_mode="r"), things=np.load(folder / "things.npy"), **table)
 
 
 def _windows(states: Sequence[State], level: Level, number: int) -> Iterator[_Window]:
@@ -171,12 +194,18 @@ def _windows(states: Sequence[State], level: Level, number: int) -> Iterator[_Wi
     for start in range(0, len(states) - SPAN + 1, 3):
         some = states[start : start + SPAN]
         done = deeds(some, level)
-        if not 1 <= len(done) <= _MOST_DEEDS or (some[0].pose == "hit"):
+        if not 1 <= len(done) <= _MOST_DEEDS or some[0].pose in ("hit", "jump") or not _in_view(some[0]):
             continue
         for event in _shown(some, done):
             if start - last.get(event, -99) >= SPAN // 2:
                 last[event] = start
                 yield _Window(number, start, event)
+
+
+def _in_view(state: State) -> bool:
+    """Whether the game's camera has the hero well in view: after a fall it has yet to come to where he begins again."""
+    x, y = state.x - state.camera[0], state.y - state.camera[1]
+    return 0.5 < x < VIEW - 0.5 and 1.0 < y < VIEW
 
 
 def _shown(states: Sequence[State], done: Sequence[Deed]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from base_clips import THEME, Chosen, chosen
+from base_clips import Chosen, chosen
 from PIL import Image
 
 from marey.evaluate.baselines import drift, drift_velocity, frozen
@@ -108,8 +108,8 @@ def main(folder: Path, where: str | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     judge, model = Events.open(), Model.open(where, device="cpu", dtype="bfloat16")
-    clips = chosen(CLIPS, FIRST, PLAYS, theme=THEME)
-    before = chosen(LEARNED_CLIPS, LEARNED, LEARNED_PLAYS, theme=THEME)
+    clips = chosen(CLIPS, FIRST, PLAYS)
+    before = chosen(LEARNED_CLIPS, LEARNED, LEARNED_PLAYS)
     truth, texts = np.asarray(clips.videos), [each[0] for each in clips.texts]
     seeds = [own_seed(0, str(n)) for n in range(len(truth))]
     motion = [model.info.motion] * len(truth)

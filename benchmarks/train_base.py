@@ -1,11 +1,10 @@
 """Makes the model that comes with the package: OMP_NUM_THREADS=1 python benchmarks/train_base.py FOLDER [STAGE ...]
 
 By recipes/marey-tiny.toml, on clips of the world of Jules (`base_clips`): an autoencoder, latents once, pictures, then
-text and picture to video together. Everything goes on where it was left: the same command again. Two stages more are
-there by name, and what they make is taken by `model`: `longer`, and `decoder`, with which the decoder alone goes on.
+text and picture to video together. Everything goes on where it was left: the same command again. `model` can be asked
+for at any time, and takes what there is.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from base_clips import HELDOUT, THEME, Chosen, chosen, load, save, theme_of
+from base_clips import HELDOUT, Chosen, chosen, load, save
 from safetensors.torch import load_file, save_file
 
 from marey.diffusion.noise import draw_sigma
@@ -40,12 +39,10 @@ from marey.train.pixels import to_unit
 from marey.train.stages import ImageNetwork
 from marey.train.windows import fingerprint
 
-STAGES = ("clips", "autoencoder", "latents", "image", "video", "finetune", "theme", "told", "model")
-CLIPS, PLAYS = 9000, 1400
-JUDGED, JUDGED_PLAYS = 480, 90
-ENCODED, WATCHED = 5000, 12
-DECODER = (700, 1.5e-3)
-"""Steps and rate with which the decoder alone is trained on, while the network is or after it."""
+STAGES = ("clips", "autoencoder", "latents", "image", "video", "model")
+CLIPS, PLAYS = 4600, 1000
+JUDGED, JUDGED_PLAYS = 360, 90
+ENCODED, WATCHED = 4600, 16
 VOCABULARY = 512
 SAMPLED: dict[str, Any] = {
     "steps": 12,
@@ -88,16 +85,8 @@ Model.open().animate("picture.png").save("picture.mp4")
 - How good it is, and what it cannot do, stands with intervals in docs/marey-tiny.md.
 - Licence: Apache-2.0, as all of Marey.
 """
-STOPPED = 500
-"""Of the joint stage's first law of noise, which left the high levels of a clip of like frames out, so many steps."""
-STOPPED_AGAIN = 1000
-"""Of the joint stage's second law of noise so many steps, on all themes."""
-THEMED: dict[str, Any] = {"steps": 1350, "lr": 1e-3, "warmup": 30}
-STOPPED_ONCE_MORE = 500
-TOLD: dict[str, Any] = {"steps": 780, "lr": 1e-3, "warmup": 20}
-"""Trained with the rest the text encoder made all texts alike within 250 steps: Adam follows the smallest pull."""
-MORE, MORE_PLAYS = 4200, 700
-LONGER: dict[str, Any] = {"steps": 12000, "lr": 8e-4, "warmup": 50, "ema": 0.999}
+THINGS = 6.0
+"""How much more hero, monsters and items count in the video stage than what is behind them, of which there is most."""
 _SETS = ("clips", "heldout")
 _EDGES = 0.5
 """Weight of the error of differences between neighbouring pixels: outlines of one pixel are much of this world."""
@@ -157,21 +146,6 @@ class AutoencoderTask:
         return {"psnr": psnr(self.module.autoencoder, self._judged)}
 
 
-class DecoderTask(AutoencoderTask):
-    """The decoder alone goes on: the latents, of which the network has learned, stay as they are."""
-
-    name = "decoder"
-
-    def __init__(
-        self, some: Chosen, judged: Chosen, settings: AutoencoderSettings, seed: int, autoencoder: Autoencoder
-    ) -> None:
-        super().__init__(some, judged, settings, seed)
-        self.module = Sharp(autoencoder, 0.0)
-        for name, value in autoencoder.named_parameters():
-            value.requires_grad_(name.startswith("vae.decoder."))
-        autoencoder.vae.decoder.mid_block.attentions.requires_grad_(False)  # with one block it is never run
-
-
 @torch.no_grad()
 def psnr(autoencoder: Autoencoder, videos: np.ndarray) -> float:
     """Mean over all frames, in dB."""
@@ -194,10 +168,6 @@ def _words_apart(embedder: TextEmbedder, seed: int) -> TextEmbedder:
     return embedder
 
 
-class _Enough(Exception):
-    """A stage has had its steps."""
-
-
 @dataclass(frozen=True)
 class Work:
     """A folder, the recipe, and what was made so far."""
@@ -212,12 +182,6 @@ class Work:
             log.write(line + "\n")
 
     def progress(self, what: str, done: float, total: float | None = None, note: str = "") -> None:
-        if (what, done) in (
-            ("training: video", STOPPED),
-            ("training: finetune", STOPPED_AGAIN),
-            ("training: theme", STOPPED_ONCE_MORE),
-        ):
-            raise _Enough
         if done and done % 25 == 0:
             self.say(f"{what} {done:g} of {total:g} {note}")
 
@@ -239,19 +203,6 @@ class Work:
         autoencoder.set_scaling_factor(scale)
         save_autoencoder(autoencoder, self.folder / "vae")
         self.say(f"autoencoder: {psnr(autoencoder, task._judged):.2f} dB held out, scale {scale:.3f}")
-
-    def decoder(self) -> None:
-        autoencoder = load_autoencoder(self.folder / "vae", torch.device("cpu"))
-        clips, judged, settings = (
-            load(self.folder / "clips"),
-            load(self.folder / "heldout"),
-            self.recipe.encode.autoencoder,
-        )
-        task = DecoderTask(clips, judged, settings, self.recipe.seed + 1, autoencoder)
-        before = psnr(autoencoder, task._judged)
-        task.module.load_state_dict(self._fit_codec(task, *DECODER), strict=False)
-        save_autoencoder(autoencoder.eval(), self.folder / "vae-decoder")
-        self.say(f"decoder: {before:.2f} dB held out before, {psnr(autoencoder, task._judged):.2f} after")
 
     def _fit_codec(self, task: AutoencoderTask, steps: int, lr: float) -> dict[str, torch.Tensor]:
         settings, seed = self.recipe.encode.autoencoder, self.recipe.seed
@@ -311,37 +262,36 @@ class Work:
         )
         os.replace(self.folder / f"{name}.part.npz", self.folder / f"{name}.npz")
 
-    def footage(self, name: str, embedder: TextEmbedder, theme: str | None = None, texts: int = 4) -> Footage:
-        """What `latents` made, of all levels or of a theme, with so many texts a clip, the plain sentence first.
-
-        The motion bucket is the quantile of the change between frames among the clips.
-        """
+    def footage(self, name: str, embedder: TextEmbedder) -> Footage:
+        """What `latents` made. The motion bucket is the quantile of the change between frames among the clips;
+        half of the times the text is the plain sentence."""
         some = load(self.folder / name)
-        kept = dict(np.load(self.folder / f"{name}.npz"))
-        if theme is not None:
-            themes = {play: theme_of(play) for play in sorted({some.plays[row] for row in kept["rows"]})}
-            here = [n for n, row in enumerate(kept["rows"]) if themes[some.plays[row]] == theme]
-            kept = {key: value[here] for key, value in kept.items()}
+        kept = np.load(self.folder / f"{name}.npz")
+        weights = 1.0 + (THINGS - 1.0) / 16.0 * some.things[kept["rows"]].astype(np.float32)
         marks = np.sort(np.load(self.folder / "clips.npz")["change"])
         motion = np.searchsorted(marks, kept["change"]) / len(marks) * 255
         autoencoder = load_autoencoder(self.folder / "vae", torch.device("cpu"))
         return Footage(
             *(kept[key] for key in ("mean", "logvar", "stills", "conditions", "strengths")),
             motion=motion.astype(np.float32),
-            tokens=[embedder.tokenize(some.texts[n][:texts]) for n in kept["rows"]],
+            tokens=[embedder.tokenize([some.texts[n][0]] * 2 + some.texts[n]) for n in kept["rows"]],
             fps=self.recipe.encode.windows.fps,
             scale=autoencoder.scaling_factor,
+            weights=(weights / weights.mean(axis=(1, 2, 3), keepdims=True)).astype(np.float16),
         )
 
     def embedder(self) -> TextEmbedder:
+        """Of texts; it stays as it is drawn. Trained with the rest it made all texts alike: Adam follows the smallest
+        pull."""
         settings, texts = self.recipe.train.network, load(self.folder / "clips").texts
-        return TextEmbedder.build(
+        embedder = TextEmbedder.build(
             sorted({text for some in texts for text in some}),
             settings.context,
             tokens=settings.text_tokens,
             vocabulary=VOCABULARY,
             seed=self.recipe.seed,
         )
+        return _words_apart(embedder, self.recipe.seed)
 
     def picture(self) -> ImageNetwork:
         network, windows = self.recipe.train.network, self.recipe.encode.windows
@@ -349,6 +299,7 @@ class Work:
             network.channels,
             layers=network.layers,
             attends=network.attends,
+            pools_context=network.pools_context,
             head_width=network.head_width,
             context=network.context,
             embed=network.embed,
@@ -356,7 +307,9 @@ class Work:
             frames=windows.frames,
             sample_size=windows.size // 2 ** (len(self.recipe.encode.autoencoder.channels) - 1),
         )
-        return ImageNetwork(fresh(config, self.recipe.seed), self.embedder())
+        module = ImageNetwork(fresh(config, self.recipe.seed), self.embedder())
+        module.text_embedder.requires_grad_(False)
+        return module
 
     def image(self) -> None:
         module = self.picture()
@@ -368,63 +321,16 @@ class Work:
         start, network = self.picture(), self.recipe.train.network
         start.load_state_dict(load_file(self.folder / "image.safetensors"))
         seen = ImageEmbedder.build(network.context, seed=self.recipe.seed)
-        return JointNetwork(
-            inflate(start.unet, in_channels=2 * start.unet.config.in_channels), seen, start.text_embedder
-        )
+        unet = inflate(start.unet, in_channels=2 * start.unet.config.in_channels)
+        module = JointNetwork(unet, seen, start.text_embedder)
+        module.text_embedder.requires_grad_(False)
+        return module
 
     def video(self) -> None:
-        """The joint stage for as long as it was trained with this law of noise: `STOPPED` steps of its schedule."""
         module, stage = self.joint(), self.recipe.train.video
         data, judged = (self.footage(name, module.text_embedder) for name in _SETS)
-        try:
-            self._fit(JointTask(data, judged, stage, module, self.recipe.seed), stage)
-        except _Enough:
-            save_file(module.state_dict(), self.folder / "video.safetensors")
-
-    def finetune(self) -> None:
-        """The joint stage with more noise, from the raw weights of `video`: `STOPPED_AGAIN` steps of its schedule."""
-        module, stage = self.joint(), self.recipe.train.finetune
-        module.load_state_dict(load_file(self.folder / "video.safetensors"))
-        data, judged = (self.footage(name, module.text_embedder) for name in _SETS)
-        task = JointTask(data, judged, stage, module, self.recipe.seed)
-        task.name = "finetune"
-        with contextlib.suppress(_Enough):
-            self._fit(task, stage)
-
-    def theme(self) -> None:
-        """The joint stage on levels of one theme with plain sentences, from the averaged weights of `finetune`."""
-        self._themed("theme", "finetune", STOPPED_AGAIN, THEMED)
-
-    def told(self) -> None:
-        """The same with a text encoder that stays as it is drawn, from the averaged weights of `theme`."""
-        self._themed("told", "theme", STOPPED_ONCE_MORE, TOLD)
-
-    def longer(self) -> None:
-        """The same on four times as many clips with all their texts, from the averaged weights of `told`: what is to be
-        done with more time. Once it is there, `model` takes its weights."""
-        if not (self.folder / THEME / "clips.json").is_file():
-            save(chosen(MORE, 0, MORE_PLAYS, theme=THEME), self.folder / THEME)
-        self._encode(THEME, MORE)
-        self._themed("longer", "told", TOLD["steps"], LONGER, THEME, texts=4)
-
-    def _themed(
-        self, name: str, before: str, step: int, changes: dict[str, Any], clips: str = "clips", texts: int = 1
-    ) -> None:
-        module = self.joint()
-        last = self.folder / "checkpoints" / before / f"step-{step:06d}" / "average.safetensors"
-        module.load_state_dict(load_file(last), strict=False)
-        embedder = module.text_embedder if name == "theme" else self.embedder()
-        module.text_embedder = _words_apart(embedder, self.recipe.seed)
-        stage = self.recipe.train.finetune.model_copy(update=changes)
-        data, judged = (self.footage(each, module.text_embedder, THEME, texts) for each in (clips, "heldout"))
-        self.say(f"{len(data)} clips of {THEME}, {len(judged)} judged")
-        task = JointTask(data, judged, stage, module, self.recipe.seed)
-        task.name = name
-        if name != "theme":
-            module.text_embedder.requires_grad_(False)
-        with contextlib.suppress(_Enough):
-            self._fit(task, stage)
-            save_file(module.state_dict(), self.folder / f"{name}.safetensors")
+        self._fit(JointTask(data, judged, stage, module, self.recipe.seed), stage)
+        save_file(module.state_dict(), self.folder / "video.safetensors")
 
     def _fit(self, task: PictureTask | JointTask, stage: Stage) -> None:
         said = stage.model_dump(mode="json", exclude={"preset", "checkpoint_every", "evaluate_every"})
@@ -435,11 +341,10 @@ class Work:
     def model(self) -> None:
         """The folder of the model in half precision, from the finished training or its last checkpoint."""
         module = self.joint()
-        name = "longer" if (self.folder / "checkpoints" / "longer").is_dir() else "told"
-        steps = LONGER["steps"] if name == "longer" else TOLD["steps"]
-        weights, step = self.folder / f"{name}.safetensors", steps
+        steps = step = self.recipe.train.video.steps
+        weights = self.folder / "video.safetensors"
         if not weights.is_file():
-            last = sorted((self.folder / "checkpoints" / name).glob("step-*"))[-1]
+            last = sorted((self.folder / "checkpoints" / "video").glob("step-*"))[-1]
             weights, step = last / "average.safetensors", int(last.name[5:])
         parameters = counts(
             unet=module.unet,
@@ -447,14 +352,12 @@ class Work:
             image_embedder=module.image_embedder,
             text_embedder=module.text_embedder,
         )
-        module.text_embedder = _words_apart(self.embedder(), self.recipe.seed)  # as they were all along in `told`
         module.load_state_dict(load_file(weights), strict=weights.name != "average.safetensors")
         windows = self.recipe.encode.windows
-        codec = self.folder / "vae-decoder"
         save_model(
             self.folder / "marey-tiny",
             module.unet.half(),
-            load_autoencoder(codec if codec.is_dir() else self.folder / "vae", torch.device("cpu")).half(),
+            load_autoencoder(self.folder / "vae", torch.device("cpu")).half(),
             module.image_embedder.half(),
             text_embedder=module.text_embedder.half(),
             text=True,

@@ -50,6 +50,18 @@ def test_the_v_form_loss_is_the_weighted_denoising_loss():
     assert not torch.allclose(v_loss(network, x0, noise, SIGMA), error, rtol=0.1)  # the weight matters
 
 
+def test_an_error_counts_as_much_as_its_place():
+    x0, noise, sigma = torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.ones(2)
+    target = v_target(x0, noise, sigma)
+
+    def network(x, c_noise):
+        return target + torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+    weight = torch.tensor([0.0, 0.5, 0.0, 1.0]).expand(2, 3, 4)
+    torch.testing.assert_close(v_loss(network, x0, noise, sigma, weight), torch.full((2,), (0.5 * 4 + 16) / 4))
+    torch.testing.assert_close(v_loss(network, x0, noise, sigma), torch.full((2,), 30 / 4))
+
+
 def test_the_network_is_told_the_noise_level_and_gets_the_scaled_input():
     x0, noise = batch()
     seen = {}

@@ -23,6 +23,12 @@ def test_the_json_says_the_same_to_us_and_to_diffusers(config):
     assert set(accepted) == {key for key in table if not key.startswith("_")}
 
 
+def test_a_context_that_is_pooled_is_said_so_in_json():
+    config = UNetConfig.plain((32, 64), pools_context=True)
+    assert UNetConfig.from_json(config.to_json()) == config
+    assert not UNetConfig.from_json({}).pools_context
+
+
 def test_what_diffusers_leaves_out_has_its_defaults():
     assert UNetConfig.from_json({}) == UNetConfig(frames=25)
     per_level = {"layers_per_block": [2, 2, 2, 2], "num_attention_heads": 5}

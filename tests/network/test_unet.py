@@ -1,5 +1,6 @@
 """Our UNet against diffusers' own, and against what it promises of pictures, clips and batches."""
 
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -151,6 +152,27 @@ def test_every_condition_changes_the_output(tokens):
             changed = list(arguments)
             changed[place] = changed[place] + 0.5
             assert float((unet(*changed) - before).abs().max()) > 1e-4
+
+
+def test_a_pooled_context_reaches_a_network_that_hardly_attends():
+    """What the tokens say as one comes to each residual block: all but what the transformers do is then silenced."""
+    config = dataclasses.replace(TINY, pools_context=True)
+    unet, plain = random_unet(config), random_unet(TINY)
+    for one in (unet, plain):
+        for name, weight in one.named_parameters():
+            if name.endswith("proj_out.weight"):
+                torch.nn.init.zeros_(weight)
+    sample, c_noise, context, added = inputs(config, tokens=5)
+    with torch.no_grad():
+        before, known = unet(sample, c_noise, context, added), Known()
+        assert float((unet(sample, c_noise, -context, added) - before).abs().max()) > 1e-4
+        assert torch.equal(plain(sample, c_noise, -context, added), plain(sample, c_noise, context, added))
+        shuffled = context[:, torch.tensor([2, 0, 4, 1, 3])]
+        torch.testing.assert_close(unet(sample, c_noise, shuffled, added), before, rtol=1e-4, atol=1e-5)
+        for _ in range(2):
+            torch.testing.assert_close(unet(sample, c_noise, context, added, known=known), before)
+        other = unet(sample, c_noise, -context, added)
+        torch.testing.assert_close(unet(sample, c_noise, -context, added, known=known), other)
 
 
 def test_one_token_is_the_same_as_that_token_many_times():

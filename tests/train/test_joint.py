@@ -1,5 +1,7 @@
 """The joint stage: what is asked by text, by still, by both or by nothing, and what of it is trained."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -135,6 +137,20 @@ def test_what_is_dropped_has_no_say(name: str, key: str, tmp_path) -> None:
     with torch.no_grad():
         assert not torch.equal(one.module(**batch), one.module(**changed))
         assert torch.equal(one.module(**{**batch, **away}), one.module(**{**changed, **away}))
+
+
+def test_places_count_as_told() -> None:
+    data = footage()
+    weights = np.random.default_rng(1).uniform(0, 2, (len(data), 4, 8, 8)).astype(np.float16)
+    data, network = dataclasses.replace(data, weights=weights), joint_network()
+    one = JointTask(data, data, STAGE, network, seed=3)
+    batch, plain = one.batch(0), JointTask(footage(), data, STAGE, network, seed=3).batch(0)
+    assert batch["weight"].shape == (4, 4, 1, 8, 8)
+    assert all(torch.equal(batch[key], plain[key]) for key in plain)
+    with torch.no_grad():
+        assert not torch.equal(network(**batch), network(**plain))
+        alike = {**batch, "weight": torch.ones_like(batch["weight"])}
+        torch.testing.assert_close(network(**alike), network(**plain))
 
 
 def test_it_is_judged_by_what_it_was_asked() -> None:

@@ -45,11 +45,13 @@ def v_target(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
     return (noise - sigma * x0) / (1.0 + sigma.square()).sqrt()
 
 
-def v_loss(network: Network, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-    """Mean |F - v|^2 of each clip, (B,): the lambda-weighted denoising loss. x0, noise (B, ...), sigma (B,)."""
+def v_loss(network: Network, x0: Tensor, noise: Tensor, sigma: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean |F - v|^2 of each clip, (B,): the lambda-weighted denoising loss. x0, noise (B, ...), sigma (B,); `weight`
+    spreads to x0, and is how much each error counts."""
     scale = scalings(sigma)
     predicted = network(_like(scale.c_in, x0) * noisy(x0, noise, sigma), scale.c_noise)
-    return (predicted - v_target(x0, noise, sigma)).square().flatten(1).mean(dim=1)
+    error = (predicted - v_target(x0, noise, sigma)).square()
+    return (error if weight is None else error * weight).flatten(1).mean(dim=1)
 
 
 def denoise(network: Network, x: Tensor, sigma: Tensor | float) -> Tensor:

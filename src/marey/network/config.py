@@ -10,7 +10,7 @@ CLASS_NAME = "UNetSpatioTemporalConditionModel"
 GROUPS = 32
 """Groups of every group normalisation: diffusers fixes the number, so every width is a multiple of it."""
 
-_EPS_KEY = "resnet_eps"  # diffusers knows no such key of this class, and passes over it
+_EPS_KEY, _POOLS_KEY = "resnet_eps", "pools_context"  # diffusers knows no such keys of this class, and passes over them
 
 _DOWN = {True: "CrossAttnDownBlockSpatioTemporal", False: "DownBlockSpatioTemporal"}
 _UP = {True: "CrossAttnUpBlockSpatioTemporal", False: "UpBlockSpatioTemporal"}
@@ -47,6 +47,9 @@ class UNetConfig:
     """Latent height and width that it was trained on; it runs on any."""
     eps: float | None = None
     """Of the residual blocks' normalisations. None: those of diffusers, which differ by level; sgm's are all 1e-5."""
+    pools_context: bool = False
+    """Whether all tokens together are also told to every residual block, beside the added conditions: a text reaches
+    the levels without transformers, too. SVD's network does not."""
 
     def __post_init__(self) -> None:
         levels = len(self.channels)
@@ -81,6 +84,7 @@ class UNetConfig:
         in_channels: int = 8,
         frames: int = 8,
         sample_size: int = 16,
+        pools_context: bool = False,
     ) -> Self:
         """The usual shape: all levels but the last attend unless `attends` says which, and every head has the same
         width.
@@ -101,6 +105,7 @@ class UNetConfig:
             in_channels=in_channels,
             frames=frames,
             sample_size=sample_size,
+            pools_context=pools_context,
         )
 
     @property
@@ -126,6 +131,7 @@ class UNetConfig:
             "transformer_layers_per_block": self.transformer_layers,
             "up_block_types": [_UP[attends] for attends in reversed(self.attends)],
             **({} if self.eps is None else {_EPS_KEY: self.eps}),
+            **({_POOLS_KEY: True} if self.pools_context else {}),
         }
 
     @classmethod
@@ -176,4 +182,5 @@ class UNetConfig:
             frames=same("num_frames", 25),
             sample_size=table.get("sample_size") or 96,
             eps=table.get(_EPS_KEY),
+            pools_context=bool(table.get(_POOLS_KEY, False)),
         )

@@ -112,6 +112,8 @@ class SpatioTemporalUNet(nn.Module):
         self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
         self.time_embedding = Embedding(channels[0], config.emb)
         self.add_embedding = Embedding(config.embed * config.conditions, config.emb)
+        if config.pools_context:
+            self.context_embedding = Embedding(config.context, config.emb)
 
         self.down_blocks = nn.ModuleList()
         width = channels[0]
@@ -185,8 +187,8 @@ class SpatioTemporalUNet(nn.Module):
             clips = Clips(batch, frames, stills if not only and bool(stills.any()) else None, only, known)
 
         # SiLU opens every block's projection of the embedding: it is taken once, here.
-        emb = functional.silu(self._embed(c_noise, added, dtype, clips))  # (B, 1 or T, E)
         context = context.to(dtype)
+        emb = functional.silu(self._embed(c_noise, added, context, clips))  # (B, 1 or T, E)
 
         x = sample.flatten(0, 1).to(dtype).contiguous(memory_format=torch.channels_last)  # (B*T, C, h, w)
         x = self.conv_in(x)
@@ -236,12 +238,16 @@ class SpatioTemporalUNet(nn.Module):
                 names.add(name)
         return names
 
-    def _embed(self, c_noise: Tensor, added: Tensor, dtype: torch.dtype, clips: Clips) -> Tensor:
-        config = self.config
+    def _embed(self, c_noise: Tensor, added: Tensor, context: Tensor, clips: Clips) -> Tensor:
+        config, dtype = self.config, context.dtype
 
         def of_added() -> Tensor:
             waves = sinusoid(added.reshape(-1), config.embed).to(dtype)
-            return self.add_embedding(waves.view(len(added), -1, config.conditions * config.embed))  # (B, 1 or T, E)
+            told = self.add_embedding(waves.view(len(added), -1, config.conditions * config.embed))  # (B, 1 or T, E)
+            if config.pools_context:
+                # The root keeps tokens that are drawn apart as wide as one of them.
+                told = told + self.context_embedding(context.sum(dim=1, keepdim=True) / context.shape[1] ** 0.5)
+            return told
 
         emb = self.time_embedding(sinusoid(c_noise, config.channels[0]).to(dtype))[:, None]  # (B, 1, E)
         return emb + clips.once(self.add_embedding, of_added)

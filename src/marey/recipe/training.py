@@ -103,6 +103,8 @@ class Network(Section):
     embed: int = Field(32, ge=8)
     """Width of the sinusoid of each added condition (fps, motion bucket, noise augmentation)."""
     text_tokens: int = Field(32, ge=4, le=77)
+    pools_context: bool = False
+    """Whether all tokens together are told to every residual block, too: a text then reaches all levels."""
 
 
 class Stage(Section):

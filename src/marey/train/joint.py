@@ -56,6 +56,8 @@ class Footage:
     fps: float
     scale: float
     """The autoencoder's scaling factor."""
+    weights: np.ndarray | None = None
+    """How much each place of the latents counts in the loss, float16 (N, T, h, w), about 1. None: all alike."""
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -68,6 +70,12 @@ class Footage:
             pairs.append(torch.from_numpy(np.stack([self.mean[clip][some], self.logvar[clip][some]])).float())
         mean, logvar = torch.stack(pairs, dim=1)
         return (draw(mean, logvar, noise(mean.shape, *key)) if key else mean) * self.scale
+
+    def weight(self, chosen: Sequence[int]) -> Batch:
+        """{"weight": (B, T, 1, h, w)} where places count differently."""
+        if self.weights is None:
+            return {}
+        return {"weight": torch.from_numpy(self.weights[chosen]).float()[:, :, None]}
 
     def texts(self, chosen: Sequence[int], *key: int | str) -> torch.Tensor:
         """Token ids (B, N): one of each clip's texts, the first without a key."""
@@ -135,6 +143,7 @@ class JointNetwork(nn.Module):
         keep_text: torch.Tensor,
         keep_token: torch.Tensor,
         keep_frame: torch.Tensor,
+        weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(B,) losses.
 
@@ -147,6 +156,7 @@ class JointNetwork(nn.Module):
             condition: (B, C, h, w): encoder mean of the noised first frame, NOT scaled; copied to all frames.
             added: (B, 3): fps - 1, motion bucket, noise augmentation.
             keep_text, keep_token, keep_frame: (B,) of 0 or 1; 0 zeroes the text, the still's token, its latents.
+            weight: (B, T, 1, h, w): how much each place counts. None: all alike.
         """
         text = self.text_embedder(tokens) * keep_text[:, None, None]
         context = joined(text, self.image_embedder(still) * keep_token[:, None, None])
@@ -155,7 +165,7 @@ class JointNetwork(nn.Module):
         def network(x: torch.Tensor, c_noise: torch.Tensor) -> torch.Tensor:
             return self.unet(torch.cat([x, frame], dim=2), c_noise, context, added)
 
-        return v_loss(network, latents, noise, sigma)
+        return v_loss(network, latents, noise, sigma, weight)
 
 
 class JointTask:
@@ -188,6 +198,7 @@ class JointTask:
             "keep_text": (~drop_text).float(),
             "keep_token": draws.keep_token * ~text_only,
             "keep_frame": draws.keep_frame * ~text_only,
+            **self._data.weight(chosen),
         }
 
     def heldout(self, losses: Callable[[Batch], torch.Tensor]) -> dict[str, Any]:

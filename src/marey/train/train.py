@@ -160,6 +160,7 @@ class _Work:
         network = self.settings.network
         return UNetConfig.plain(
             network.channels,
+            pools_context=network.pools_context,
             layers=network.layers,
             attends=network.attends,
             head_width=network.head_width,
