@@ -1,7 +1,7 @@
 """What marey-tiny can do, on levels that it never saw: OMP_NUM_THREADS=2 python benchmarks/bench_base.py FOLDER [MODEL]
 
 Stills that it continues against the truth, the still held frozen and the still slid by the mean motion; what it makes
-of texts, asked of the judge that comes with Marey, against shuffled texts. FOLDER keeps what was made, so that a
+of texts, asked of the judge of `base_judge`, which lies beside it, against shuffled texts. FOLDER keeps what was made, so that a
 second call goes on; MODEL is another model's folder. It takes ten minutes of one core.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from base_clips import Chosen, chosen
+from base_judge import KEPT
 from PIL import Image
 
 from marey.evaluate.baselines import drift, drift_velocity, frozen
@@ -107,7 +108,7 @@ def means(videos: np.ndarray, truth: np.ndarray) -> list[float]:
 def main(folder: Path, where: str | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    judge, model = Events.open(), Model.open(where, device="cpu", dtype="bfloat16")
+    judge, model = Events.open(KEPT), Model.open(where, device="cpu", dtype="bfloat16")
     clips = chosen(CLIPS, FIRST, PLAYS)
     before = chosen(LEARNED_CLIPS, LEARNED, LEARNED_PLAYS)
     truth, texts = np.asarray(clips.videos), [each[0] for each in clips.texts]
