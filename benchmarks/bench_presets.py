@@ -266,9 +266,14 @@ def theirs(
 def still_of(n: int, height: int, width: int, played: bool) -> Image.Image:
     """A picture that no model has seen: of the game where a model was trained on it, else of the scenes."""
     if played:
-        from marey.worlds.game import clip
+        from base_clips import WIDE, near
 
-        square = clip(8_000_001, n, 30).frames(max(height, width))[-1]
+        from marey.worlds.game import clip
+        from marey.worlds.game.picture import Painter
+
+        play = clip(8_000_001, n, 30)
+        last = play.states[-1:]
+        square = near([Painter(play.level, WIDE).paint(state) for state in last], last)[0][0]
     else:
         from marey.worlds.scenes import KINDS, scene
 
