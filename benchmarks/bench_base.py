@@ -1,8 +1,8 @@
 """What marey-tiny can do, on levels that it never saw: OMP_NUM_THREADS=2 python benchmarks/bench_base.py FOLDER [MODEL]
 
 Stills that it continues against the truth, the still held frozen and the still slid by the mean motion; what it makes
-of texts, asked of the judge of `base_judge`, which lies beside it, against shuffled texts. FOLDER keeps what was made, so that a
-second call goes on; MODEL is another model's folder. It takes ten minutes of one core.
+of texts, asked of the judge of `base_judge`, which lies beside it, against shuffled texts. FOLDER keeps what was made,
+so that a second call goes on; MODEL is another model's folder. It takes ten minutes of one core.
 """
 
 import json
