@@ -74,8 +74,8 @@ Model.open().animate("picture.png").save("picture.mp4")
 
 - An implementation of Stable Video Diffusion's network (arXiv 2311.15127) in small, trained from random weights; no
   weights and no footage of others are in it. Its cross-attention sees the text's tokens and then the still's one, so
-  that diffusers' own pipeline, which has no texts, does not run it; `unet/`, `vae/` and `image_encoder/` open by their
-  classes.
+  that diffusers' own pipeline, which has no texts, does not run it; and all tokens together are told to every residual
+  block, for which diffusers' UNet has no place. `vae/` and `image_encoder/` open by their classes.
 - Parameters: {parameters}; float16.
 - Made by `python benchmarks/train_base.py FOLDER` of Marey's repository, recipe `marey-tiny`, seed 7, on {encoded}
   clips; the averaged weights of step {step} of {steps} of the last stage. `train.log` and `metrics.jsonl` are of that

@@ -39,7 +39,7 @@ def settings(start: str | None, name: str = "begun") -> recipe.Train:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
     """A small model that takes texts, of random weights."""
-    unet = fresh(UNetConfig.plain((32, 32), context=32, embed=32, frames=4, sample_size=8), seed=0)
+    unet = fresh(UNetConfig.plain((32, 32), context=32, embed=32, frames=4, sample_size=8, pools_context=True), seed=0)
     generator = torch.Generator().manual_seed(0)
     for value in unet.parameters():
         value.data += 0.02 * torch.randn(value.shape, generator=generator)
@@ -92,6 +92,7 @@ def test_the_video_stage_begins_with_the_models_networks(library, model):
     assert made_of_it.unet_image is None
     assert (made_of_it.info.text, made_of_it.info.solver, made_of_it.info.sigma_max) == (True, "dpmpp_2m", 60.0)
     card = (folder / "README.md").read_text()
+    assert "diffusers' pipeline knows no texts" in card
     assert "trained from the weights of" in card
     assert "no weights of others" not in card
 

@@ -16,6 +16,13 @@ from marey.train.windows import Window
 _PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
 
 
+_OF_DIFFUSERS = {
+    False: "`diffusers.StableVideoDiffusionPipeline.from_pretrained` opens this folder too. `text_encoder/`, "
+    "`tokenizer/` and `unet_image/`, where they are, come from the image stage and are not part of that pipeline.",
+    True: "It takes texts beside stills (`Model.imagine`). diffusers' pipeline knows no texts, and does not run it.",
+}
+
+
 def card(
     library: Library,
     settings: recipe.Train,
@@ -26,6 +33,7 @@ def card(
     metrics: Metrics,
     stages: Sequence[str],
     parameters: dict[str, int],
+    told: bool = False,
 ) -> str:
     """README.md of a model folder.
 
@@ -33,6 +41,7 @@ def card(
         windows: all of the encoded selection.
         stages: those that were trained, in order.
         parameters: how many each network has, by its name.
+        told: whether the model takes texts, too.
     """
     fact = library.facts[f"encode/{selection}"]
     chosen = read_selection(library, selection)
@@ -62,8 +71,7 @@ def card(
         f'Model.open("{settings.name}").animate("picture.png").save("picture.mp4")',
         "```",
         "",
-        "`diffusers.StableVideoDiffusionPipeline.from_pretrained` opens this folder too. `text_encoder/`, `tokenizer/` "
-        "and `unet_image/`, where they are, come from the image stage and are not part of that pipeline.",
+        _OF_DIFFUSERS[told],
         "",
         "## What it was trained on",
         "",

@@ -131,7 +131,7 @@ def train(
         video.image_embedder,
         text_embedder=text,
         unet_image=image.unet if image else None,
-        card=card(library, settings, encode, selection, seed, windows, metrics, chosen, parameters),
+        card=card(library, settings, encode, selection, seed, windows, metrics, chosen, parameters, told is not None),
         frames=long,
         size=(frame[0], frame[1]),
         fps=encode.windows.fps,
