@@ -30,8 +30,9 @@ def unet_name(key: str, config: UNetConfig) -> str:
         "conv_out": "out.2",
         "time_embedding": "time_embed",
         "add_embedding": "label_emb.0",
+        "context_embedding": "label_emb.1",  # sgm itself has none; what else it is told stands in that list
     }
-    if head in ("time_embedding", "add_embedding"):
+    if head in ("time_embedding", "add_embedding", "context_embedding"):
         rest = rest.replace("linear_1", "0").replace("linear_2", "2")
     if head in plain:
         return f"{plain[head]}.{rest}"
