@@ -113,7 +113,7 @@ class TemporalDecoder(nn.Module):
         self.time_conv_out = TemporalConv(out_channels, out_channels)
 
     def set_dtype(self, dtype: torch.dtype) -> None:
-        """Run in another precision: bfloat16 is about twice as fast on CPUs that compute in it. Statistics of the
+        """Run in another precision: bfloat16 is up to a half faster on CPUs that compute in it. Statistics of the
         normalisations stay float32, and so do the last layers in bfloat16, whose steps near 1 are those of 8 bits."""
         last = torch.float32 if dtype == torch.bfloat16 else dtype
         self.to(dtype)
