@@ -20,10 +20,9 @@ from marey.network.autoencoder import draw
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.unet import SpatioTemporalUNet
 from marey.train.batches import Draws, choose, noise, seed_of, stream
-from marey.train.batches import draw as draws_of
 from marey.train.loop import Batch
 from marey.train.pixels import to_unit
-from marey.train.stages import HELDOUT_SIGMAS, ImageNetwork
+from marey.train.stages import HELDOUT_SIGMAS, ImageNetwork, draws_of
 
 UNSAID = 127.0
 """The motion bucket of a clip of which nothing is said of motion, and of half of the training clips."""
@@ -248,17 +247,7 @@ def conditions(data: Footage, chosen: Sequence[int], said: torch.Tensor) -> Batc
 
 
 def _drawn(data: Footage, settings: recipe.Stage, seed: int, stage: str, step: int) -> tuple[Draws, list[int]]:
-    draws = draws_of(
-        settings.batch,
-        seed,
-        stage,
-        step,
-        p_mean=settings.p_mean,
-        p_std=settings.p_std,
-        drop=settings.drop_condition,
-        augmentation_mean=settings.noise_aug_mean,
-        augmentation_std=settings.noise_aug_std,
-    )
+    draws = draws_of(settings, seed, stage, step, settings.batch)
     return draws, choose(len(data), settings.batch, seed, stage, step)
 
 

@@ -28,12 +28,11 @@ from marey.network.inflate import inflate
 from marey.network.unet import SpatioTemporalUNet, fresh
 from marey.progress import Progress, silent
 from marey.train.batches import Draws, choose, noise, stream
-from marey.train.batches import draw as draws_of
 from marey.train.conditions import digest
 from marey.train.loop import Batch, Pace, fit
 from marey.train.metrics import Metrics
 from marey.train.pixels import to_unit
-from marey.train.stages import ImageNetwork, VideoNetwork
+from marey.train.stages import ImageNetwork, VideoNetwork, draws_of
 from marey.train.windows import fingerprint
 
 UNSAID = 127.0
@@ -342,17 +341,7 @@ def _known(clips: Clips) -> str:
 
 
 def _drawn(clips: Clips, settings: recipe.Stage, seed: int, stage: str, step: int) -> tuple[Draws, list[int]]:
-    draws = draws_of(
-        settings.batch,
-        seed,
-        stage,
-        step,
-        p_mean=settings.p_mean,
-        p_std=settings.p_std,
-        drop=settings.drop_condition,
-        augmentation_mean=settings.noise_aug_mean,
-        augmentation_std=settings.noise_aug_std,
-    )
+    draws = draws_of(settings, seed, stage, step, settings.batch)
     return draws, choose(len(clips), settings.batch, seed, stage, step)
 
 

@@ -146,7 +146,7 @@ class ImageTask:
 
     def rows(self, step: int, rows: Sequence[int]) -> Batch:
         """Some rows of the step's batch."""
-        draws = _draws(self._settings, self._seed, self.name, step, self.size(step)).of(rows)
+        draws = draws_of(self._settings, self._seed, self.name, step, self.size(step)).of(rows)
         windows = self._sampler.chosen(step)
         chosen = [self._data.training[windows[row]] for row in rows]
         frames = [min(int(u * len(w.pts)), len(w.pts) - 1) for u, w in zip(draws.uniform, chosen, strict=True)]
@@ -246,7 +246,7 @@ class VideoTask:
     def rows(self, step: int, rows: Sequence[int]) -> Batch:
         """Some rows of the step's batch."""
         size = self._sampler.size(step)
-        draws = _draws(self._settings, self._seed, self.name, step, size).of(rows)
+        draws = draws_of(self._settings, self._seed, self.name, step, size).of(rows)
         chosen = self._chosen(step, rows)
         key = (self._seed, self.name, step)
         mean, logvar = self._moments(chosen)
@@ -364,7 +364,8 @@ class VideoTask:
         return {**found, "added": torch.stack([rates, motion, strength], dim=1)}
 
 
-def _draws(settings: recipe.Stage, seed: int, stage: str, step: int, size: int) -> batches.Draws:
+def draws_of(settings: recipe.Stage, seed: int, stage: str, step: int, size: int) -> batches.Draws:
+    """What chance decides of a step of a stage, for `size` rows."""
     return batches.draw(
         size,
         seed,
