@@ -19,10 +19,10 @@ from marey.network.lora_formats import load_adapter
 from marey.network.unet import fresh
 from marey.train.encoded import Encoded
 from marey.train.finetune import finetune
-from marey.train.joint import NOISIER, UNSAID
+from marey.train.joint import DROP_TEXT, NOISIER, UNSAID
 from marey.train.metrics import Metrics
 from marey.train.stages import VideoNetwork
-from marey.train.told import DROP_TEXT, ToldTask
+from marey.train.told import ToldTask
 from marey.train.windows import encoded
 
 CPU = torch.device("cpu")

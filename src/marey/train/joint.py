@@ -30,7 +30,7 @@ TEXT_ONLY = 0.5
 """Share of clips that are asked for by their text alone."""
 NOISIER = 2.0
 """By how much the noise of these is stronger: without a still what happens is decided at the highest levels."""
-_DROP_TEXT = 0.4
+DROP_TEXT = 0.4
 """Chance that a clip that has a still has no text."""
 
 
@@ -184,7 +184,7 @@ class JointTask:
         key = (self._seed, self.name, step)
         latents = self._data.latents(chosen, None, *key, "posterior")
         text_only = draws.uniform < TEXT_ONLY
-        unheard = torch.rand(len(chosen), generator=stream(*key, "text kept")) < _DROP_TEXT
+        unheard = torch.rand(len(chosen), generator=stream(*key, "text kept")) < DROP_TEXT
         said = torch.rand(len(chosen), generator=stream(*key, "motion said")) < 0.5
         sigma = even_sigmas(len(chosen), self._settings.p_mean, self._settings.p_std, *key, "levels")
         drop_text = torch.where(text_only, draws.keep_token == 0, unheard)

@@ -17,13 +17,11 @@ from marey.network.autoencoder import Autoencoder
 from marey.network.embedders import TextEmbedder
 from marey.train.batches import draw_caption, stream
 from marey.train.encoded import Encoded
-from marey.train.joint import NOISIER, TEXT_ONLY, UNSAID
+from marey.train.joint import DROP_TEXT, NOISIER, TEXT_ONLY, UNSAID
 from marey.train.loop import Batch
 from marey.train.stages import VideoNetwork, VideoTask
 from marey.train.windows import Window
 
-DROP_TEXT = 0.4
-"""Chance that a clip that has a still has no text, as in the joint stage."""
 _KEPT = 4096
 """Texts whose tokens are held in memory."""
 
