@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 
+from marey.network import bands
 from marey.network.bands import side_by_side
 
 
@@ -35,8 +36,11 @@ def test_what_a_band_raises_is_raised():
     side_by_side(lambda band, room: None, range(6), [None, None])  # and the next ones are worked on
 
 
-def test_bands_have_one_thread_and_no_gradients_and_the_caller_keeps_its_own():
-    threads, seen = torch.get_num_threads(), []
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bands_have_one_thread_and_no_gradients_and_the_caller_keeps_its_own(torch_threads, threads, monkeypatch):
+    monkeypatch.setattr(bands, "_pools", {})  # as in a process that has worked on no bands yet
+    torch_threads(threads)
+    seen = []
     weight = torch.ones(3, requires_grad=True)
 
     def work(band: int, room: None) -> None:

@@ -56,6 +56,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
             met = threading.Barrier(threads)
 
             def begin(_: int) -> None:
+                torch.get_num_threads()  # its first look at a thread would later overwrite what is set there
                 torch.set_num_threads(1)
                 met.wait()
 
