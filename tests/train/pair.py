@@ -9,9 +9,16 @@ from pathlib import Path
 
 import torch
 
+SHARDS = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+"""What `accelerate launch` says to its processes where the configuration asks for FSDP2."""
 
-def together(count: int, *words: str) -> None:
-    """Run this file in `count` processes that find each other, as `torchrun` and `accelerate launch` start them."""
+
+def together(count: int, *words: str, **told: str) -> None:
+    """Run this file in `count` processes that find each other, as `torchrun` and `accelerate launch` start them.
+
+    Args:
+        told: more that their environment says, such as `SHARDS`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -20,7 +27,7 @@ def together(count: int, *words: str) -> None:
         subprocess.Popen(
             [sys.executable, "-m", "tests.train.pair", *words],
             cwd=Path(__file__).parents[2],
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **shared, **told, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -34,30 +41,11 @@ def together(count: int, *words: str) -> None:
     assert all(process.returncode == 0 for process in started), "\n".join(said)
 
 
-class Sharding:
-    """accelerate shards nothing on a CPU: its Accelerator, but that torch's FSDP2 takes the module apart."""
-
-    def __init__(self, accelerator) -> None:
-        self._accelerator = accelerator
-
-    def __getattr__(self, name):
-        return getattr(self._accelerator, name)
-
-    def prepare(self, module, optimizer):
-        from torch.distributed.device_mesh import init_device_mesh
-        from torch.distributed.fsdp import fully_shard
-
-        names = {value: name for name, value in module.named_parameters()}
-        fully_shard(module, mesh=init_device_mesh("cpu", (self.num_processes,)))
-        shards = dict(module.named_parameters())
-        for group in optimizer.param_groups:
-            group["params"] = [shards[names[value]] for value in group["params"]]
-        return module, optimizer
-
-
 def main(what: str, folder: str, *more: str) -> None:
     torch.set_num_threads(1)
     if what == "toy":
+        from marey.train.processes import sharded
+
         from .toy import Toy, train
 
         changes = {
@@ -69,22 +57,16 @@ def main(what: str, folder: str, *more: str) -> None:
             if step == stop:
                 os._exit(0)
 
-        train(Path(folder), Toy(die), **changes)
-    elif what == "shards":
-        from marey.train import loop
+        widths = tuple(changes.pop(key) for key in list(changes) if key == "width")
+        made = Toy(die)
+        train(Path(folder), made, ema_widths=widths, **changes)
+        (Path(folder) / f"sharded-{os.environ['RANK']}").write_text(str(sharded(made.module)))
+    elif what == "tasks":
+        from .tasks import run
 
-        from .toy import Toy, train
-
-        real = loop.accelerator_of
-        loop.accelerator_of = lambda *given, **how: Sharding(real(*given, **how))
-        changes = {key: int(value) for key, _, value in (m.partition("=") for m in more)}
-        stop = changes.pop("stop", -1)
-
-        def end(step: int) -> None:
-            if step == stop:
-                os._exit(0)
-
-        train(Path(folder), Toy(end), **changes)
+        double, *kinds = more
+        for kind in kinds:
+            run(kind, Path(folder) / kind, double == "double")
     elif what == "finetune":
         from marey.catalog import Library
         from marey.recipe import Recipe

@@ -87,13 +87,37 @@ def accelerator_of(
     for tracker in trackers:
         if isinstance(tracker, str) and find_spec(tracker) is None:
             raise MareyError(f"The tracker {tracker!r} is not installed: `pip install {tracker}` would do.")
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=device.type == "cpu",
         mixed_precision=precision,
         kwargs_handlers=handlers,
         log_with=list(trackers) or None,
         project_dir=None if folder is None else str(folder / "trackers"),
     )
+    demand_shards(accelerator)
+    return accelerator
+
+
+def demand_shards(accelerator: Any) -> None:
+    """What accelerate's configuration says of FSDP2 holds on a CPU, too, where accelerate alone would pass over it.
+
+    Raises:
+        MareyError: it asks for FSDP of the first kind, whose weights are no tensors of their own.
+    """
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true" or accelerator.num_processes == 1:
+        return
+    from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+
+    state = accelerator.state
+    if accelerator.device.type == "cpu":
+        plugin = FullyShardedDataParallelPlugin()  # as of the environment
+        if accelerator.mixed_precision != "no":
+            plugin.set_mixed_precision(accelerator.mixed_precision)
+        state.fsdp_plugin, state.distributed_type = plugin, DistributedType.FSDP
+    if state.fsdp_plugin.fsdp_version != 2:
+        raise MareyError(
+            f"accelerate's configuration has fsdp_version {state.fsdp_plugin.fsdp_version}: fsdp_version: 2 would do."
+        )
 
 
 def whole(value: Tensor) -> Tensor:
