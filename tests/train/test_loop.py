@@ -15,6 +15,7 @@ from marey.train.loop import Diverged
 from marey.train.metrics import Metrics
 
 from . import toy
+from .tasks import KINDS
 from .toy import STEPS, Toy, pace, train
 
 
@@ -82,6 +83,23 @@ def test_killed_twice_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     assert everything(tmp_path) == everything(undisturbed[0])
 
 
+def test_killed_between_any_two_operations_on_files_and_in_the_middle_of_one_it_goes_on(tmp_path):
+    survives(tmp_path, "toy", 12)
+    survives(tmp_path / "told", "told", 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_task_goes_on_where_it_was_killed(tmp_path, kind):
+    survives(tmp_path, kind, 7)
+
+
+def survives(folder: Path, kind: str, points: int) -> None:
+    words = [sys.executable, "-m", "tests.train.killed", str(folder), kind, str(points)]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_finished_stage_is_not_trained_again(undisturbed, tmp_path):
     before = everything(undisturbed[0])
     average = train(undisturbed[0], Toy(stopper(0)))  # any step would raise
@@ -114,6 +132,20 @@ def test_a_damaged_checkpoint_is_passed_over(undisturbed, tmp_path):
     train(tmp_path, Toy(seen.append))
     assert seen[0] == 7
     assert everything(tmp_path) == everything(undisturbed[0])
+
+
+def test_a_damaged_checkpoint_of_a_later_step_does_not_push_out_good_ones(tmp_path):
+    """How often it is saved may change on the way."""
+    train(tmp_path, Toy())
+    folder = tmp_path / "checkpoints" / "toy"
+    for step in (28, 30):
+        (folder / f"step-{step:06d}" / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(Stopped):
+        train(tmp_path, Toy(stopper(12)), checkpoint_every=5)
+    assert Checkpoints(folder, "one").steps() == [5, 10]
+    seen = []
+    train(tmp_path, Toy(seen.append), checkpoint_every=5)
+    assert seen[0] == 10
 
 
 def test_a_loss_that_is_no_number_ends_the_stage_and_keeps_what_was_good(tmp_path):

@@ -138,7 +138,8 @@ class Checkpoints:
                     else "there is none before it."
                 )
             ) from error
-        for step in self.steps()[:-KEEP]:
+        good = [step for step in self.steps() if step <= checkpoint.step][-KEEP:]
+        for step in set(self.steps()) - set(good):  # a later one could not be read, or this step would not have come
             shutil.rmtree(self._at(step), ignore_errors=True)
 
     def _at(self, step: int) -> Path:
@@ -148,6 +149,8 @@ class Checkpoints:
         if self.folder.is_dir():
             for path in self.folder.glob("*.tmp"):
                 shutil.rmtree(path, ignore_errors=True)
+            for path in self.averages.glob(".*.tmp"):
+                path.unlink()
 
     def _read(self, folder: Path) -> Checkpoint:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
