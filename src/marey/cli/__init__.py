@@ -6,7 +6,7 @@ verbs, so that `marey --help` loads none of them.
 
 import sys
 
-from marey.cli import data, evaluation, models, road, study, tasks, worlds  # noqa: F401  (the order of the verbs in the help)
+from marey.cli import data, evaluation, models, road, study, tasks, views, worlds  # noqa: F401  (the order of the verbs in the help)
 from marey.cli.app import app
 from marey.errors import MareyError
 

@@ -211,7 +211,7 @@ def animate(
     as_json: Json = False,
 ) -> None:
     """A still picture to a video."""
-    wanted = _size(size)
+    wanted = size_of(size)
     if plan:
         from marey.generate.memory import plan_of
 
@@ -244,7 +244,7 @@ def animate(
             measure=measure,
             progress=progress,
         )
-    _written(video, out, as_json)
+    written(video, out, as_json)
 
 
 @app.command()
@@ -279,7 +279,7 @@ def imagine(
             guidance=guidance,
             progress=progress,
         )
-    _written(video, out, as_json)
+    written(video, out, as_json)
 
 
 @app.command()
@@ -299,10 +299,11 @@ def _adapt(model: "Model", loras: list[str] | None) -> None:
     """Fuse LoRAs, each a path or PATH=STRENGTH."""
     for word in loras or []:
         path, _, strength = word.partition("=")
-        model.adapt(path, _number(strength or "1", "--lora"))
+        model.adapt(path, number(strength or "1", "--lora"))
 
 
-def _written(video: "Video", out: Path, as_json: bool) -> None:
+def written(video: "Video", out: Path, as_json: bool) -> None:
+    """Write a video, and say what was written."""
     video.save(out)
     count, height, width, _ = video.frames.shape
     say(
@@ -320,7 +321,8 @@ def _written(video: "Video", out: Path, as_json: bool) -> None:
     )
 
 
-def _size(word: str | None) -> tuple[int, int] | None:
+def size_of(word: str | None) -> tuple[int, int] | None:
+    """Height and width of HEIGHTxWIDTH."""
     if word is None:
         return None
     height, _, width = word.lower().partition("x")
@@ -329,8 +331,9 @@ def _size(word: str | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _number(word: str, option: str) -> float:
+def number(word: str, option: str) -> float:
+    """A number that an option has in its word."""
     try:
         return float(word)
     except ValueError:
-        raise MareyError(f"{option} has {word!r} after its =: a number such as 0.8 would do.") from None
+        raise MareyError(f"{option} has {word!r}: a number such as 0.8 would do.") from None

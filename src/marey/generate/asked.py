@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from marey.errors import MareyError
+from marey.network.condition import Condition
 
 _WHOLE = {"frames": 14, "steps": 25, "seed": 0, "decode_chunk": 8, "batch": 8}
 """Whole numbers, each with one that would do."""
@@ -47,6 +48,24 @@ def check_kinds(asked: Mapping[str, Any]) -> None:
             )
         if name == "model" and not (isinstance(value, (str, os.PathLike)) and str(value).strip()):
             raise MareyError(f"The model is {value!r}: a folder, a .safetensors file or a hub id would do.")
+
+
+def check_given(condition: Condition, frames: int, stills: np.ndarray | None, numbers: Tensor | None) -> None:
+    """Nothing, if a model is given what its condition asks for.
+
+    Args:
+        frames: of the clips.
+        stills: uint8 (N, H, W, 3) or (N, S, H, W, 3); None: there are none.
+        numbers: (N, n) or (N, T, n); None: there are none.
+
+    Raises:
+        MareyError: it learned something else; the sentence says by which verb it is asked.
+    """
+    given = 0 if stills is None else stills.shape[1] if stills.ndim == 5 else 1
+    asked = len(condition.places(frames))
+    enough = given == asked or (given == 0 and condition.verb == Condition.verb)
+    if not enough or (numbers is None) == bool(condition.numbers):
+        raise MareyError(f"This model's condition is {condition.name!r}: `marey {condition.verb}` would do.")
 
 
 def noise_of(noise: Any) -> Tensor | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from marey.errors import MareyError
+from marey.generate.several import several
 from marey.network.folder import Parts
 from marey.progress import Progress, silent
 
@@ -43,25 +44,14 @@ def imagine(
     Raises:
         MareyError: a model that takes no text, or an empty text.
     """
-    texts, count = [told(text) for text in texts], len(texts)
-    videos = np.empty((count, plan.frames, plan.height, plan.width, 3), np.uint8)
-    saving = model._saving(plan)
-    batch = 1 if model.vram is not None else batch  # a plan of memory is of one clip
-    total = -(-count // batch) * plan.steps
-    for start in range(0, count, batch):
-        some = slice(start, min(start + batch, count))
-
-        def done(step: int, before: int = start // batch * plan.steps) -> None:
-            progress("imagining", before + step, total)
-
-        given = None if stills is None else stills[some]
-        asked = fps[some], motion[some], seeds[some], None, done, texts[some]
-        videos[some] = model._decode(model._sample(plan, given, *asked, saving=saving).latents, saving)
-    return videos
+    given = plan, stills, fps, motion, seeds
+    said = [told(text) for text in texts]
+    return several(model, "imagining", *given, texts=said, batch=batch, progress=progress)
 
 
 def joined(text: Tensor, token: Tensor) -> Tensor:
-    """The context of a network that takes texts and stills: the text's tokens (B, N, D), then the still's (B, 1, D)."""
+    """The context of a network that takes texts and stills: the text's tokens (B, N, D), then those of the
+    given frames (B, S, D)."""
     return torch.cat([text, token.to(text.dtype)], dim=1)
 
 
@@ -69,11 +59,11 @@ def context_of(parts: Parts, token: Tensor, texts: Sequence[str]) -> Tensor:
     """What the UNet's cross-attention sees.
 
     Args:
-        token: of the stills, (N, 1, D); zeros where there is none.
+        token: of the given frames, (N, S, D); zeros where there is none.
         texts: N of them; an empty one is as none, as in training.
 
     Returns:
-        (N, 1, D), or (N, tokens + 1, D) of a model that takes texts.
+        (N, S, D), or (N, tokens + S, D) of a model that takes texts.
 
     Raises:
         MareyError: a text for a model that takes none, or another number of them.

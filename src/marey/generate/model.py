@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from marey.errors import MareyError
-from marey.generate.asked import check_kinds, noise_of
+from marey.generate.asked import check_given, check_kinds, noise_of
 from marey.generate.device import fast_bfloat16, pick, pick_dtype
 from marey.generate.imagine import imagine
+from marey.generate.interpolate import footage_of, interpolate
 from marey.generate.meter import cost
 from marey.generate.offload import Saving, chunk_feed_forward, visiting
+from marey.generate.orbit import Angles, cameras
 from marey.generate.plan import Guidance, Plan, each, fps_for, motion_for, plan_for
 from marey.generate.preview import Drawer, Preview, PreviewFile, frames_of, linear_of
 from marey.generate.sampling import Sampled, sample
+from marey.generate.several import several
 from marey.generate.still import Fit, still_pixels
 from marey.generate.tiny import place_of
 from marey.generate.video import Video
@@ -335,24 +338,99 @@ class Model:
         )
         rates = [fps_for(self.info, value) for value in each(fps, count, "fps")]
         motions = [motion_for(self.info, value) for value in each(motion, count, "motion")]
-        videos = np.empty((count, plan.frames, height, width, 3), np.uint8)
-        saving = self._saving(plan)
-        batch = 1 if self.vram is not None else batch  # a plan of memory is of one clip
-        for start in range(0, count, batch):
-            some = slice(start, min(start + batch, count))
-            before, total = (-(-stop // batch) * plan.steps for stop in (start, count))
-            latents = self._sample(
-                plan,
-                stills[some],
-                rates[some],
-                motions[some],
-                seeds[some],
-                None,
-                _told(progress, before, total),
-                saving=saving,
-            ).latents
-            videos[some] = self._decode(latents, saving)
-        return videos
+        given = plan, stills, rates, motions, list(seeds)
+        return several(self, "animating", *given, batch=batch, progress=progress)
+
+    def interpolate(
+        self,
+        video: Any,
+        *,
+        fps: float | None = None,
+        motion: float | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: Guidance | None = None,
+        noise_aug: float | None = None,
+        solver: str | None = None,
+        schedule: str | None = None,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "crop",
+        batch: int = 8,
+        progress: Progress = silent,
+    ) -> Video:
+        """A video with new frames between its own: at four times its rate, by a model that learned three between two
+        (`marey finetune`, condition "ends"). Frames that have the size are in the result as they are.
+
+        Args:
+            video: a path, a `Video`, or frames uint8 (T, H, W, 3) in RGB; of one shot.
+            fps: of the video; None: as its file says.
+            size, fit: of the frames, as of `animate`. None: as the model was trained.
+            batch: pairs of neighbours at a time.
+            motion, seed, steps, guidance, noise_aug, solver, schedule, progress: as of `animate`; the noise that
+                `noise_aug` scales is of latents.
+
+        Raises:
+            MareyError: a model that learned something else, or a video or number that will not do.
+        """
+        check_kinds(locals())
+        if self.parts.condition.verb != "interpolate":
+            raise MareyError(
+                f"This model's condition is {self.info.condition!r}: one that was finetuned with the condition 'ends' "
+                "would do."
+            )
+        how: dict[str, Any] = {"steps": steps, "guidance": guidance, "noise_aug": noise_aug, "size": size}
+        plan = plan_for(self.info, self.parts.autoencoder.factor, solver=solver, schedule=schedule, **how)
+        frames, rate = footage_of(video, fps, plan.height, plan.width, fit)
+        rate = rate * (plan.frames - 1)
+        given = frames, plan, float(rate), motion_for(self.info, motion), seed
+        return Video(interpolate(self, *given, batch=batch, progress=progress), rate)
+
+    def orbit(
+        self,
+        image: Any,
+        elevation: Angles = 10.0,
+        azimuths: Sequence[float] | None = None,
+        *,
+        frames: int | None = None,
+        fps: float | None = None,
+        motion: float | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: Guidance | None = None,
+        noise_aug: float | None = None,
+        solver: str | None = None,
+        schedule: str | None = None,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "crop",
+        progress: Progress = silent,
+    ) -> Video:
+        """A still of a thing to a video that goes around it, by a model that learned cameras (`marey finetune`,
+        condition "elevation" or "poses").
+
+        Args:
+            image: as of `animate`.
+            elevation: of the camera above the horizon, in degrees; with the condition "poses" also one for each frame.
+            azimuths: with the condition "poses", of each frame, in degrees counter-clockwise as seen from above, of
+                which only the differences from the first count. None: once around in even steps.
+            guidance: None: the model's weights as a triangle, since an orbit ends where it begins.
+            frames, fps, motion, seed, steps, noise_aug, solver, schedule, size, fit, progress: as of `animate`.
+
+        Raises:
+            MareyError: a model that learned something else, or a still, angle or number that will not do.
+        """
+        check_kinds({name: value for name, value in locals().items() if name != "elevation"})
+        how: dict[str, Any] = {"steps": steps, "noise_aug": noise_aug, "solver": solver, "schedule": schedule}
+        if guidance is None:
+            guidance = "triangle:{}:{}".format(*self.info.guidance)
+        if frames is None and azimuths is not None:
+            frames = len(azimuths)
+        factor = self.parts.autoencoder.factor
+        plan = plan_for(self.info, factor, frames=frames, guidance=guidance, size=size, **how)
+        told = cameras(self.parts.condition, plan.frames, elevation, azimuths)
+        still = still_pixels(image, plan.height, plan.width, fit)[None]
+        rate = fps_for(self.info, fps)
+        given = plan, still, [rate], [motion_for(self.info, motion)], [seed]
+        return Video(several(self, "turning", *given, numbers=told, progress=progress)[0], rate)
 
     def reconstruct(self, videos: np.ndarray, *, batch: int = 8) -> np.ndarray:
         """Videos through the autoencoder and back, uint8 (N, T, H, W, 3): the best that any latents could look."""
@@ -377,11 +455,14 @@ class Model:
         done: Callable[[int], None],
         texts: Sequence[str] | None = None,
         *,
+        numbers: Tensor | None = None,
         saving: Saving,
         seen: Callable[[int, Tensor], None] | None = None,
     ) -> Sampled:
-        """Stills uint8 (N, H, W, 3), or texts alone, to scaled latents (N, T, C, h, w)."""
+        """Stills uint8 (N, H, W, 3), several of each clip (N, S, H, W, 3), or texts alone, to scaled latents (N, T, C,
+        h, w)."""
         parts, dtype = self.parts, self.dtype
+        check_given(parts.condition, plan.frames, stills, numbers)
         if plan.narrow and self._may_narrow and dtype == torch.float32:
             if self._narrow is None:
                 self._narrow = copy.deepcopy(parts.unet).to(torch.bfloat16)
@@ -391,6 +472,7 @@ class Model:
             plan,
             None if stills is None else _to_unit(stills),
             texts=texts,
+            numbers=numbers,
             device=self.device,
             dtype=dtype,
             fps=fps,
@@ -476,8 +558,8 @@ class Model:
 
 
 def _to_unit(stills: np.ndarray) -> Tensor:
-    """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(stills)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    """uint8 (..., H, W, 3) to float32 (..., 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(stills)).movedim(-1, -3).float() / 127.5 - 1.0
 
 
 def _told(progress: Progress, before: int, total: int) -> Callable[[int], None]:

@@ -13,6 +13,7 @@ from marey.generate.imagine import context_of
 from marey.generate.offload import Saving, visiting
 from marey.generate.plan import Plan
 from marey.generate.predictor import Calls, Predictor
+from marey.network.condition import added
 from marey.network.folder import Parts
 
 
@@ -38,19 +39,22 @@ def sample(
     seeds: Sequence[int],
     noise: Tensor | None,
     texts: Sequence[str] | None = None,
+    numbers: Tensor | None = None,
     done: Callable[[int], None],
     seen: Callable[[int, Tensor], None] | None = None,
     saving: Saving | None = None,
 ) -> Sampled:
-    """Latents of the videos that begin with `stills` (svd.md §1.3 and §1.7).
+    """Latents of the videos of which `stills` are given frames (svd.md §1.3 and §1.7).
 
     Args:
         parts: the networks, on `device`; what is elsewhere comes there for its work.
-        stills: (N, 3, H, W) in [-1, 1]; None: there are none, and the texts say it all.
+        stills: (N, 3, H, W) in [-1, 1], which the videos begin with; (N, S, 3, H, W) where the model's condition asks
+            for several; None: there are none, and the texts say it all.
         dtype: of the UNet and the embedder.
         fps, motion, seeds: of each still.
         noise: (N, T, C, h, w) unit normal, instead of the seeds'.
         texts: N of them, for a model that takes texts.
+        numbers: (N, n) or (N, T, n), for a model whose condition is told in numbers, too.
         done: told of each step, from 1.
         seen: shown after each step, from 1, what the clip is expected to be, as scaled latents.
         saving: how memory is saved.
@@ -77,6 +81,7 @@ def sample(
                     seeds=seeds[one],
                     noise=None if noise is None else noise[one],
                     texts=None if texts is None else texts[one],
+                    numbers=None if numbers is None else numbers[one],
                     done=lambda step, before=n * plan.steps: done((before + step) // len(seeds)),
                     seen=None if n else seen,
                     saving=saving,
@@ -84,39 +89,53 @@ def sample(
             )
         return Sampled(torch.cat([run.latents for run in runs]), runs[-1].calls)
 
-    unet, autoencoder = parts.unet, parts.autoencoder
+    unet, autoencoder, condition = parts.unet, parts.autoencoder, parts.condition
     generators = [seeded(seed) for seed in seeds]
-    # Drawn before the latents' noise, as in diffusers' pipeline, so that one generator gives the same video there
-    # and here.
-    augmentation = normal(generators, (3, plan.height, plan.width))
     shape = (
         plan.frames,
         autoencoder.latent_channels,
         plan.height // autoencoder.factor,
         plan.width // autoencoder.factor,
     )
+    places = len(condition.places(plan.frames))
+    # Drawn before the latents' noise, as in diffusers' pipeline, so that one generator gives the same video there
+    # and here.
+    if stills is None:
+        normal(generators, (3, plan.height, plan.width))
+        token = torch.zeros(len(seeds), places, unet.config.context, device=device, dtype=dtype)
+        frames = torch.zeros(len(seeds), *shape, device=device, dtype=dtype)
+        known = None
+    else:
+        stills = stills if stills.ndim == 5 else stills[:, None]  # (N, S, 3, H, W)
+
+        def there(pixels: Tensor) -> Tensor:
+            return pixels.to(device, autoencoder.vae.dtype)
+
+        strength = torch.full((len(seeds),), plan.noise_aug)
+        with visiting(parts.image_embedder, device):
+            token = parts.image_embedder(there(stills.flatten(0, 1))).view(*stills.shape[:2], -1)  # (N, S, D)
+        with visiting(autoencoder, device):
+            given, known = condition.encoded(
+                stills,
+                strength,
+                lambda drawn: normal(generators, drawn),
+                lambda pixels: autoencoder.encode(there(pixels))[0],
+                autoencoder.scaling_factor,
+            )
+        frames = condition.concatenated(given, plan.frames).to(dtype)
     if noise is None:
         noise = normal(generators, shape)
     elif noise.shape != (len(seeds), *shape):
         raise MareyError(f"The noise is {tuple(noise.shape)}: {(len(seeds), *shape)} would do.")
 
-    # The token is of the clean still, the frame is noised in pixels; its latents are not scaled.
-    if stills is None:
-        token = torch.zeros(len(seeds), 1, unet.config.context, device=device, dtype=dtype)
-        frame = torch.zeros(len(seeds), 1, *shape[1:], device=device, dtype=dtype)
-    else:
-        with visiting(parts.image_embedder, device):
-            token = parts.image_embedder(stills.to(device, autoencoder.vae.dtype))  # (N, 1, D)
-        noised = (stills + plan.noise_aug * augmentation).to(device, autoencoder.vae.dtype)
-        with visiting(autoencoder, device):
-            frame, _ = autoencoder.encode(noised[:, None])  # (N, 1, C, h, w)
+    # The token is of the clean still; the latents that are given are not scaled.
     token = context_of(parts, token, texts or [""] * len(seeds))
-    frame = frame.to(dtype).expand(-1, plan.frames, -1, -1, -1)
-    added = torch.tensor(
+    usual = torch.tensor(
         [[rate - 1.0, bucket, plan.noise_aug] for rate, bucket in zip(fps, motion, strict=True)], device=device
     )
+    told = added(usual, numbers)
     apart = saving is not None and saving.sequential
-    predictor = Predictor(unet, plan, token.to(dtype), frame, added, dtype=dtype, apart=apart)
+    predictor = Predictor(unet, plan, token.to(dtype), frames, told, dtype=dtype, apart=apart)
 
     def after(step: int, sigma: float, x: Tensor, denoised: Tensor) -> None:
         done(step + 1)
@@ -127,8 +146,11 @@ def sample(
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     start = float((1.0 + plan.sigmas[0].square()).sqrt())
     solve = plan.solver(lambda: normal(generators, shape).to(device, wide))
+
+    def expected(x: Tensor, sigma: float) -> Tensor:
+        clip = denoise(predictor.at(sigma), x, sigma)
+        return clip if known is None else condition.pinned(clip, known)
+
     with visiting(unet, device):
-        latents = solve(
-            lambda x, sigma: denoise(predictor.at(sigma), x, sigma), noise.to(device, wide) * start, plan.sigmas, after
-        )
+        latents = solve(expected, noise.to(device, wide) * start, plan.sigmas, after)
     return Sampled(latents, predictor.calls)

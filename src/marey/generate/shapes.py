@@ -37,7 +37,7 @@ class Shapes:
         table = parts.image_embedder.to_json().items()
         pairs = tuple(sorted((key, value) for key, value in table if isinstance(value, (int, float, str))))
         text = parts.text_embedder
-        tokens = 1 + text.tokens if parts.info.text and text is not None else 1
+        tokens = len(parts.condition.places(2)) + (text.tokens if parts.info.text and text is not None else 0)
         return cls(parts.unet.config, parts.autoencoder.config, pairs, tokens)
 
     @property

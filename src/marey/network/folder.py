@@ -3,8 +3,10 @@
     model_index.json  scheduler/  feature_extractor/      JSON
     unet/  vae/  image_encoder/                           config.json and safetensors
     text_encoder/  tokenizer/  unet_image/                of the image stage, where it was trained; diffusers ignores
-    them marey.json                                            frames, size, fps and how to sample README.md
-    the card
+                                                          them
+    condition/                                            what a condition has learned (`network.condition`)
+    marey.json                                            frames, size, fps, condition and how to sample
+    README.md                                             the card
 
 No code from a folder is ever run: classes are ours, found by the names in the JSON files, and weights are safetensors.
 """
@@ -14,7 +16,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +26,7 @@ from tokenizers import Tokenizer
 
 from marey.errors import MareyError
 from marey.network.autoencoder import Autoencoder
+from marey.network.condition import BASE, Condition, condition_named
 from marey.network.config import UNetConfig
 from marey.network.embedders import (
     CLIP_MEAN,
@@ -71,6 +74,8 @@ class ModelInfo:
     solver: str = "euler"
     text: bool = False
     """Whether the video UNet takes a text: its context is then the text's tokens, and the still's after them."""
+    condition: str = "still"
+    """What the video UNet is told, by its name in `network.condition`."""
 
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, **asdict(self)}
@@ -117,6 +122,8 @@ class Parts:
     unet_image: SpatioTemporalUNet | None = None
     saved_dtype: torch.dtype = torch.float32
     """Of the UNet's weights in the folder."""
+    condition: Condition = field(default_factory=Condition)
+    """What the UNet is told, with what it has learned of it."""
 
 
 def save_model(
@@ -139,12 +146,13 @@ def save_model(
     text: bool = False,
     text_embedder: TextEmbedder | None = None,
     unet_image: SpatioTemporalUNet | None = None,
+    condition: Condition | None = None,
 ) -> Path:
     """Write a model; the folder appears when all of it is written, in place of one of the same name.
 
     Args:
         folder: where to.
-        unet: the video UNet: twice as many channels in as the latents have.
+        unet: the video UNet: as many channels in as its condition asks for.
         autoencoder, image_embedder: as trained with it.
         card: the text of README.md.
         frames: frames of the clips that it was trained on.
@@ -153,6 +161,7 @@ def save_model(
         motion, steps, guidance, sigma_min, sigma_max, noise_aug, solver: how to sample unless told otherwise.
         text: whether the video UNet takes a text, by `text_embedder`.
         text_embedder, unet_image: of the image stage.
+        condition: what the video UNet is told. None: a still.
 
     Returns:
         The folder.
@@ -175,8 +184,10 @@ def save_model(
         noise_aug=noise_aug,
         solver=solver,
         text=text,
+        condition=Condition.name if condition is None else condition.name,
     )
-    parts = Parts(unet, autoencoder, image_embedder, info, text_embedder, unet_image)
+    told = condition or Condition(autoencoder.latent_channels)
+    parts = Parts(unet, autoencoder, image_embedder, info, text_embedder, unet_image, condition=told)
     _check_fit(parts)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _recover(folder)
@@ -224,17 +235,26 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | None = None) -> Parts
         image_embedder = ImageEmbedder.from_json(_json(where / "config.json"), str(where / "config.json"))
     read_weights(autoencoder.vae, folder / "vae", _DIFFUSERS, torch.float32)
     read_weights(image_embedder.model, where, _TRANSFORMERS, dtype)
+    info = _info(folder, unet, autoencoder)
     parts = Parts(
         unet=unet,
         autoencoder=autoencoder,
         image_embedder=image_embedder,
-        info=_info(folder, unet, autoencoder),
+        info=info,
         text_embedder=_text_embedder(folder, dtype),
         unet_image=_unet(folder / "unet_image", dtype) if (folder / "unet_image").is_dir() else None,
         saved_dtype=saved_dtype(folder / "unet", _DIFFUSERS),
+        condition=_condition(folder / "condition", info.condition, autoencoder.latent_channels),
     )
     _check_fit(parts)
-    for part in (parts.unet, parts.autoencoder, parts.image_embedder, parts.text_embedder, parts.unet_image):
+    for part in (
+        parts.unet,
+        parts.autoencoder,
+        parts.image_embedder,
+        parts.text_embedder,
+        parts.unet_image,
+        parts.condition,
+    ):
         if part is not None:
             part.eval()
     return parts
@@ -259,6 +279,9 @@ def _write(folder: Path, parts: Parts, card: str) -> None:
         _put(folder / "text_encoder" / "config.json", text.to_json())
         write_weights(text.model, folder / "text_encoder" / f"{_TRANSFORMERS}.safetensors", prefix=_TEXT_PREFIX)
         save_tokenizer(text.tokenizer, text.tokens, folder / "tokenizer")
+    if list(parts.condition.parameters()):
+        (folder / "condition").mkdir()
+        write_weights(parts.condition, folder / "condition" / f"{_TRANSFORMERS}.safetensors")
     _put(folder / "marey.json", parts.info.to_json())
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -319,10 +342,16 @@ def _check_index(folder: Path) -> None:
 
 def _check_fit(parts: Parts) -> None:
     unet, latents = parts.unet.config, parts.autoencoder.latent_channels
-    if unet.in_channels != 2 * latents or unet.out_channels != latents:
+    told = parts.condition
+    if unet.in_channels != told.channels or unet.out_channels != latents:
         raise MareyError(
             f"The UNet takes {unet.in_channels} channels and gives {unet.out_channels}; with latents of {latents} "
-            f"channels it has to take {2 * latents} and give {latents}."
+            f"channels it has to take {told.channels} and give {latents}."
+        )
+    numbers = (*BASE, *told.numbers)
+    if unet.conditions != len(numbers):
+        raise MareyError(
+            f"The UNet is told {unet.conditions} numbers; by its condition {told.name!r} they are {', '.join(numbers)}."
         )
     if parts.image_embedder.width != unet.context:
         raise MareyError(
@@ -370,6 +399,13 @@ def _text_embedder(folder: Path, dtype: torch.dtype | None) -> TextEmbedder | No
         embedder = TextEmbedder.from_json(table, even(tokenizer, length, mark), str(where / "config.json"))
     read_weights(embedder.model, where, _TRANSFORMERS, dtype, prefix=_TEXT_PREFIX)
     return embedder
+
+
+def _condition(folder: Path, name: str, latents: int) -> Condition:
+    condition = condition_named(name, latents)
+    if list(condition.parameters()):
+        read_weights(condition, folder, _TRANSFORMERS, torch.float32)
+    return condition
 
 
 def _info(folder: Path, unet: SpatioTemporalUNet, autoencoder: Autoencoder) -> ModelInfo:

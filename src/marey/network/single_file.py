@@ -7,6 +7,7 @@ import torch
 
 from marey.errors import MareyError
 from marey.network.autoencoder import Autoencoder
+from marey.network.condition import Condition
 from marey.network.embedders import ImageEmbedder
 from marey.network.folder import ModelInfo, Parts
 from marey.network.sgm import SgmFile, Tables, write_file
@@ -46,9 +47,13 @@ def save_file(path: str | Path, parts: Parts) -> Path:
     full size). What belongs to the image stage alone stays behind.
 
     Raises:
-        MareyError: the name does not end in .safetensors, or the model takes texts, for which there is no place there.
+        MareyError: the name does not end in .safetensors, or the model takes texts or has another condition than a
+            still, for which there is no place there.
     """
     path = Path(path)
+    kind = parts.condition.name
+    if kind != Condition.name:
+        raise MareyError(f"{path} has no place for the condition {kind!r} of this model: a folder would do.")
     if parts.info.text:
         raise MareyError(f"{path} has no place for the text embedder of this model: a folder would do.")
     if path.suffix != ".safetensors":

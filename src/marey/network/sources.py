@@ -67,6 +67,7 @@ def convert(model: str | Path, out: str | Path) -> Path:
     card = readme.read_text(encoding="utf-8") if readme.is_file() else f"# {out.name}\n\nConverted from {model}.\n"
     info = asdict(parts.info)
     size = info.pop("height"), info.pop("width")
+    del info["condition"]
     return save_model(
         out,
         parts.unet,
@@ -76,6 +77,7 @@ def convert(model: str | Path, out: str | Path) -> Path:
         size=size,
         text_embedder=parts.text_embedder,
         unet_image=parts.unet_image,
+        condition=parts.condition,
         **info,
     )
 

@@ -29,6 +29,8 @@ class Preset:
     """Keys of a stage's section and their values."""
     ours: tuple[str, ...] = ()
     """Keys of `values` that the paper does not state, chosen here."""
+    condition: str = "still"
+    """What the model is told, as of `recipe.Finetune.condition`."""
 
 
 # Of no stage does the paper state warm-up, clipping or precision; nor how often it is saved and measured.
@@ -143,6 +145,7 @@ _PAPER = {
         width=1024,
         values={"steps": 10_000, "batch": 256, "lr": 1e-4, "p_mean": 1.0, "p_std": 1.2, "drop_condition": 0.15},
         ours=("drop_condition",),
+        condition="ends",
     ),
     "multi-view": Preset(
         stage="a thing seen from all around",
@@ -153,6 +156,7 @@ _PAPER = {
         width=576,
         values={"steps": 12_000, "batch": 16, "lr": 1e-5, "p_mean": 1.0, "p_std": 1.6, "drop_condition": 0.15},
         ours=("p_mean", "p_std", "drop_condition"),
+        condition="elevation",
     ),
     "camera-lora": Preset(
         stage="one move of the camera, as a LoRA",
@@ -198,6 +202,7 @@ def _tiny(name: str) -> Preset:
         width=64,
         values={**large.values, **_SMALL, **changed},
         ours=(*changed, *(key for key in large.ours if key not in changed)),
+        condition=large.condition,
     )
 
 

@@ -197,6 +197,11 @@ class Finetune(Section):
     """The result's folder under models/."""
     full: bool = False
     """Train all weights of the UNet, instead of a LoRA."""
+    condition: Literal["still", "ends", "elevation", "poses"] | None = None
+    """What the model is told: the first frame (still); the first and the last, between which it fills in (ends); the
+    first and the height of a camera that goes around (elevation), or the camera of every frame (poses). Another one
+    than the model has wants `full`. None: that of `stage.preset` where it is interpolation or multi-view, whose number
+    of frames is then taken too, and otherwise the model's own."""
     rank: int = Field(16, ge=1)
     """Of the LoRA's matrices."""
     alpha: float | None = Field(None, gt=0)
@@ -239,6 +244,10 @@ class Finetune(Section):
         if isinstance(said, dict) and isinstance(said.get("stage"), dict) and said["stage"].get("preset") is None:
             usual = cls.model_fields["stage"].default.model_dump()
             return {**said, "stage": {**usual, **said["stage"]}}
+        if isinstance(said, dict) and isinstance(said.get("stage"), dict) and said.get("condition") is None:
+            one = preset(said["stage"]["preset"])
+            if one.condition != "still":
+                return {**said, "condition": one.condition, "frames": said.get("frames") or one.frames}
         return said
 
 

@@ -31,6 +31,19 @@ _SHARD = 64
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """The kept tokens of windows, and the way to them."""
+
+    library: Library
+    kind: str
+    """Of the tensors: float32 (S, D)."""
+
+    def of(self, windows: Sequence[Window]) -> torch.Tensor:
+        """(B, S, D)"""
+        return torch.stack([torch.from_numpy(self.library.tensor(self.kind, window.id)) for window in windows])
+
+
+@dataclass(frozen=True)
 class Conditions:
     """The kept conditions of windows, and the way to them."""
 
@@ -40,9 +53,9 @@ class Conditions:
     frames: str
     """Kind of the tensors of frames: strength (K,) and mean (K, C, h, w), not scaled."""
 
-    def of(self, windows: Sequence[Window], pick: torch.Tensor) -> Batch:
+    def of(self, windows: Sequence[Window], pick: torch.Tensor, *_: object) -> Batch:
         """token (B, 1, D), condition (B, C, h, w) and strength (B,); `pick` (B,) in 0..1 chooses among the draws."""
-        tokens = [torch.from_numpy(self.library.tensor(self.tokens, window.id)) for window in windows]
+        tokens = Tokens(self.library, self.tokens).of(windows)
         strengths, means = [], []
         for window, at in zip(windows, pick.tolist(), strict=True):
             kept = self.library.tensor(self.frames, window.id)
@@ -50,7 +63,7 @@ class Conditions:
             number = min(int(at * len(kept["strength"])), len(kept["strength"]) - 1)
             strengths.append(float(kept["strength"][number]))
             means.append(torch.from_numpy(kept["mean"][number]))
-        return {"token": torch.stack(tokens), "condition": torch.stack(means), "strength": torch.tensor(strengths)}
+        return {"token": tokens, "condition": torch.stack(means), "strength": torch.tensor(strengths)}
 
 
 @torch.no_grad()
@@ -100,6 +113,36 @@ def keep_conditions(
         library.put_tensors(tokens, found_tokens)
         library.put_tensors(frames, found_frames)
     return Conditions(library, tokens, frames)
+
+
+@torch.no_grad()
+def keep_tokens(
+    library: Library,
+    pixels: str,
+    windows: Sequence[Window],
+    embedder: ImageEmbedder,
+    places: Sequence[int],
+    progress: Progress = silent,
+) -> Tokens:
+    """Make the tokens of some frames of windows that are missing; photographs have none.
+
+    Args:
+        library: open for writing.
+        pixels: kind of the windows' pixels.
+        places: which frames.
+    """
+    kind = f"embedding@token-{fingerprint([VERSION, pixels, digest(embedder), list(places)])}"
+    there = set(library.places(kind))
+    missing = [window for window in windows if not window.photo and window.id not in there]
+    device = next(embedder.parameters()).device
+    for first in range(0, len(missing), _SHARD):
+        found = {}
+        for done, window in enumerate(missing[first : first + _SHARD], first + 1):
+            stills = to_unit(stacked(library, pixels, [window])[0, list(places)])  # (S, 3, H, W)
+            found[window.id] = embedder(stills.to(device)).float()[:, 0].cpu().numpy()
+            progress("keeping tokens", done, len(missing))
+        library.put_tensors(kind, found)
+    return Tokens(library, kind)
 
 
 def digest(network: nn.Module) -> str:

@@ -2,7 +2,7 @@
 
 Its autoencoder and image embedder stay as they are, so that latents, tokens and conditioning frames are made once and
 kept in the library by what made them; a step runs the UNet and nothing else. A model that takes texts is told those of
-the clips, too (`told`).
+the clips, too (`told`). Its condition may become another one (`network.condition`): two ends, or a camera.
 """
 
 import os
@@ -23,11 +23,15 @@ from marey.network.folder import ModelInfo, Parts, save_model
 from marey.network.lora import add_adapter
 from marey.network.lora_formats import save_adapter
 from marey.network.sources import parts_of
+from marey.network.widen import conditioned
 from marey.progress import Progress, silent
 from marey.train.batches import seed_of
+from marey.train.cameras import Cameras
 from marey.train.card import footage_table
-from marey.train.conditions import Conditions, digest, keep_conditions
+from marey.train.conditions import digest, keep_conditions, keep_tokens
 from marey.train.encoded import Encoded
+from marey.train.givers import BothEnds, Giver
+from marey.train.joint import TEXT_ONLY
 from marey.train.latents import encode_windows
 from marey.train.loop import fit
 from marey.train.metrics import Metrics
@@ -44,6 +48,14 @@ VERSION = 1
 """Changes whenever the same data and settings would give another result."""
 _INDIFFERENT = {"preset", "checkpoint_every", "evaluate_every", "samples_every", "accumulate", "checkpointing"}
 """Settings of a stage that change nothing in the weights."""
+
+_TOLD = {
+    "ends": "It fills in the frames between two (`Model.interpolate`).",
+    "elevation": "It goes around what a still shows, at a height that is asked for (`Model.orbit`).",
+    "poses": "It shows what a still shows from cameras that are asked for (`Model.orbit`).",
+}
+"""What a card says of conditions that diffusers' pipeline does not know."""
+_ONLY_MAREY = " diffusers' pipeline knows no such condition and does not run it; each component opens by its class."
 
 
 @dataclass(frozen=True)
@@ -97,13 +109,15 @@ def finetune(
     half = stage.precision == "bf16" or (stage.precision == "auto" and fast_bfloat16(where))
     # Frozen weights may be as short as they are multiplied; those that are trained are float32.
     parts = parts_of(place_of(model), dtype=torch.bfloat16 if half and not settings.full else torch.float32)
+    parts = _conditioned(parts, settings)
+    condition = parts.condition
     with _one_by_one(where):  # what the first process encoded the others find
         windows, data, conditions = _encoded(library, parts, settings, selection, seed, where, progress, drawn)
     _demand_windows(data, selection)
 
     texts = parts.text_embedder.requires_grad_(False) if parts.info.text and parts.text_embedder is not None else None
-    tokens = 1 if texts is None else texts.tokens + 1
-    network = VideoNetwork(parts.unet, None, tokens)
+    tokens = len(condition.places(2)) + (0 if texts is None else texts.tokens)
+    network = VideoNetwork(parts.unet, None, tokens, condition.requires_grad_(settings.full))
     if not settings.full:
         add_adapter(
             parts.unet,
@@ -119,8 +133,10 @@ def finetune(
     if conditions is None:
         network.image_embedder = parts.image_embedder.requires_grad_(False)
     given = STAGE, data, stage, network, parts.autoencoder, seed
-    kept: dict[str, Any] = {"conditions": conditions, "embedder": parts.image_embedder}
-    task = VideoTask(*given, **kept) if texts is None else ToldTask(*given, texts, **kept)
+    numbers = Cameras.of(library, condition, [*data.training, *data.judged]) if condition.numbers else None
+    kept: dict[str, Any] = {"conditions": conditions, "embedder": parts.image_embedder, "numbers": numbers}
+    alone = TEXT_ONLY if condition.name == "still" else 0.0  # without their ends nobody asks for what lies between
+    task = VideoTask(*given, **kept) if texts is None else ToldTask(*given, texts, alone, **kept)
 
     run = Path(run_folder) if run_folder else library.path / "runs" / settings.name
     pace = replace(Pace.of(stage), trackers=settings.trackers)
@@ -141,6 +157,8 @@ def finetune(
             settings.draws,
             seed,
             *([] if texts is None else [digest(texts), [window.captions for window in data.training]]),
+            *([] if condition.name == "still" else [condition.name, digest(condition)]),
+            *([] if numbers is None else [{name: told.tolist() for name, told in numbers.told.items()}]),
         ]
     )
     average = fit(task, pace, run, made, device=where, progress=progress)
@@ -165,6 +183,21 @@ def windows_for(info: ModelInfo, settings: recipe.Finetune) -> recipe.Windows:
     )
 
 
+def _conditioned(parts: Parts, settings: recipe.Finetune) -> Parts:
+    """The model with the condition that is asked for.
+
+    Raises:
+        MareyError: it cannot learn that one, or not as a LoRA.
+    """
+    ready = conditioned(parts, settings.condition or parts.condition.name)
+    if ready is not parts and not settings.full:
+        raise MareyError(
+            f"The model's condition is {parts.condition.name!r}; for {settings.condition!r} its first layers have to "
+            "learn, which a LoRA leaves as they are: --full would do."
+        )
+    return ready
+
+
 def _encoded(
     library: Library,
     parts: Parts,
@@ -174,7 +207,7 @@ def _encoded(
     device: torch.device,
     progress: Progress,
     drawn: Drawn | None,
-) -> tuple[list[Window], Encoded, Conditions | None]:
+) -> tuple[list[Window], Encoded, Giver | None]:
     """The windows of a selection as the model's own autoencoder and embedder see them, made where they are missing."""
     asked = windows_for(parts.info, settings)
     _, height, width = asked.shapes[0]
@@ -187,20 +220,24 @@ def _encoded(
     kind = f"latents@{fingerprint([VERSION, pixels, digest(autoencoder.vae)])}"
     encode_windows(library, autoencoder, pixels, kind, windows, progress)
     data = Encoded.of(library, pixels, kind, autoencoder.scaling_factor, windows)
-    if not settings.draws:
+    if not settings.draws and parts.condition.name != "ends":
         return windows, data, None
-    conditions = keep_conditions(
-        library,
-        pixels,
-        [*data.training, *data.judged],
-        autoencoder,
-        parts.image_embedder.to(device),
-        draws=settings.draws,
-        mean=settings.stage.noise_aug_mean,
-        std=settings.stage.noise_aug_std,
-        seed=seed,
-        progress=progress,
-    )
+    seen = library, pixels, [*data.training, *data.judged]
+    embedder = parts.image_embedder.to(device)
+    conditions: Giver
+    if parts.condition.name == "ends":  # the noise is added to latents, which are there
+        conditions = BothEnds(data, keep_tokens(*seen, embedder, (0, -1), progress))
+    else:
+        conditions = keep_conditions(
+            *seen,
+            autoencoder,
+            embedder,
+            draws=settings.draws,
+            mean=settings.stage.noise_aug_mean,
+            std=settings.stage.noise_aug_std,
+            seed=seed,
+            progress=progress,
+        )
     for part in (parts.autoencoder, parts.image_embedder):  # no step needs them any more
         part.cpu()
     return windows, data, conditions
@@ -255,7 +292,7 @@ def _save(
     seed: int,
 ) -> None:
     asked, info = windows_for(parts.info, settings), parts.info
-    text = _card(settings, model, library, windows, result, seed)
+    text = _card(settings, model, library, windows, result, seed, info.condition)
     if not settings.full:
         save_adapter(parts.unet, settings.name, folder, base=model)
         (folder / "README.md").write_text(text, encoding="utf-8")
@@ -279,11 +316,18 @@ def _save(
         text=info.text,
         text_embedder=parts.text_embedder,
         unet_image=parts.unet_image,
+        condition=parts.condition,
     )
 
 
 def _card(
-    settings: recipe.Finetune, model: str, library: Library, windows: list[Window], result: Finetuned, seed: int
+    settings: recipe.Finetune,
+    model: str,
+    library: Library,
+    windows: list[Window],
+    result: Finetuned,
+    seed: int,
+    condition: str,
 ) -> str:
     what = "All weights of the UNet" if settings.full else f"A LoRA of rank {settings.rank} on {settings.targets}"
     stage: dict[str, Any] = settings.stage.model_dump(mode="json")
@@ -303,6 +347,7 @@ def _card(
             f"{what}, {result.trained / 1e6:.3g} M parameters, trained with Marey {marey.__version__} on "
             f"{result.windows} windows; {result.heldout} windows were held out, with a loss of {loss}. Seed {seed}.",
             "",
+            *([_TOLD[condition] + _ONLY_MAREY, ""] if condition in _TOLD else []),
             "It is bound by the licence of the model that it was made from, and by those of the footage.",
             "",
             *footage_table(library, training),

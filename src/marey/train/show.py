@@ -9,8 +9,11 @@ import numpy as np
 import torch
 
 from marey.generate.model import Model
+from marey.generate.plan import plan_for
+from marey.generate.several import several
 from marey.media import write_video
 from marey.network.autoencoder import Autoencoder
+from marey.network.condition import Condition
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.folder import ModelInfo, Parts
 from marey.network.unet import SpatioTemporalUNet
@@ -38,14 +41,17 @@ def show(
     fps: Sequence[float],
     motion: Sequence[float],
     text_embedder: TextEmbedder | None = None,
+    condition: Condition | None = None,
+    numbers: torch.Tensor | None = None,
 ) -> None:
-    """Animate the first frames of clips with copies of the networks.
+    """Make clips of their given frames with copies of the networks.
 
     Args:
         path: of the video: the clips side by side, the truth above.
         truth: uint8 (T, H, W, 3) each, all of one shape.
         fps, motion: of each clip, its conditions.
         text_embedder: of a UNet that takes texts, which is asked without any.
+        condition, numbers: what the UNet is told beside its numbers that all have. None: a still.
     """
     device = next(unet.parameters()).device
     frames, height, width, _ = truth[0].shape
@@ -54,11 +60,12 @@ def show(
         text=text_embedder is not None,
     )  # fmt: skip
     copies = copy.deepcopy(unet), copy.deepcopy(autoencoder), copy.deepcopy(embedder)
-    model = Model(Parts(*copies, info, copy.deepcopy(text_embedder)), device, torch.float32)
-    stills = np.stack([clip[0] for clip in truth])
-    made = model.continue_stills(
-        stills, seeds=list(range(len(truth))), fps=list(fps), motion=list(motion), steps=_STEPS
-    )
+    told = copy.deepcopy(condition or Condition(unet.config.out_channels))
+    model = Model(Parts(*copies, info, copy.deepcopy(text_embedder), condition=told), device, torch.float32)
+    given = np.stack([clip[list(told.places(frames))] for clip in truth])  # (N, S, H, W, 3)
+    plan = plan_for(info, autoencoder.factor, steps=_STEPS)
+    asked = plan, given, list(fps), list(motion), list(range(len(truth)))
+    made = several(model, "showing", *asked, numbers=numbers)
     rows = [np.concatenate(list(clips), axis=2) for clips in (truth, made)]  # side by side (T, H, N W, 3)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, np.concatenate(rows, axis=1), fps[0])

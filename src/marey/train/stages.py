@@ -20,12 +20,13 @@ from marey import recipe
 from marey.diffusion.precondition import v_loss
 from marey.generate.imagine import joined
 from marey.network.autoencoder import Autoencoder, draw
+from marey.network.condition import Condition, Draw, added
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.unet import SpatioTemporalUNet
 from marey.train import batches
 from marey.train.batches import choose, draw_caption, noise, noise_rows
-from marey.train.conditions import Conditions
 from marey.train.encoded import Encoded
+from marey.train.givers import FirstFrames, Giver, Numbers
 from marey.train.loop import Batch
 from marey.train.pixels import stacked
 from marey.train.sampler import Sampler
@@ -73,12 +74,20 @@ class VideoNetwork(nn.Module):
     """The inflated UNet on clips and the image embedder that is trained with it; without one, tokens are given.
 
     Args:
-        tokens: of the context: the still's one, and those of a text before it.
+        tokens: of the context: one of each given frame, and those of a text before them.
+        condition: what the UNet is told; trained with it where it learns something. None: a still.
     """
 
-    def __init__(self, unet: SpatioTemporalUNet, image_embedder: ImageEmbedder | None, tokens: int = 1) -> None:
+    def __init__(
+        self,
+        unet: SpatioTemporalUNet,
+        image_embedder: ImageEmbedder | None,
+        tokens: int = 1,
+        condition: Condition | None = None,
+    ) -> None:
         super().__init__()
         self.unet, self.image_embedder, self.tokens = unet, image_embedder, tokens
+        self.condition = condition or Condition(unet.config.out_channels)
         idle = unet.idle(tokens=tokens, only_stills=False)
         for name, value in unet.named_parameters():
             value.requires_grad_(name not in idle)
@@ -103,11 +112,13 @@ class VideoNetwork(nn.Module):
             latents: (B, T, C, h, w), scaled.
             noise: as latents, unit normal.
             sigma: (B,), one noise level a clip.
-            condition: (B, C, h, w): encoder mean of the noised first frame, NOT scaled; copied to all frames.
-            added: (B, 3): fps - 1, motion bucket, noise augmentation.
+            condition: (B, C, h, w): encoder mean of the noised first frame, NOT scaled; (B, S, C, h, w) where several
+                frames are given. `self.condition` says what becomes of it.
+            added: (B, 3): fps - 1, motion bucket, noise augmentation; then the numbers of the condition, and (B, T, n)
+                where these differ by frame.
             keep_token, keep_frame: (B,) of 0 or 1; 0 zeroes what the guidance's unconditional branch zeroes.
             still: (B, 3, H, W) in [-1, 1]: the clean first frame, for the token.
-            token: (B, 1, D): instead, the token itself.
+            token: (B, S, D): instead, the token of each given frame.
             image_only: (B, T), 1 for frames that are pictures of their own. None: none are.
             text: (B, N, D), for a UNet that takes texts: their tokens, zeros where there is none.
         """
@@ -116,10 +127,11 @@ class VideoNetwork(nn.Module):
             token = self.image_embedder(still)
         context = token * keep_token[:, None, None]
         context = context if text is None else joined(text, context)
-        frame = (condition * keep_frame[:, None, None, None])[:, None].expand(-1, latents.shape[1], -1, -1, -1)
+        given = condition if condition.ndim == 5 else condition[:, None]
+        frames = self.condition.concatenated(given, latents.shape[1]) * keep_frame[:, None, None, None, None]
 
         def network(x: torch.Tensor, c_noise: torch.Tensor) -> torch.Tensor:
-            return self.unet(torch.cat([x, frame], dim=2), c_noise, context, added, image_only)
+            return self.unet(torch.cat([x, frames], dim=2), c_noise, context, added, image_only)
 
         return v_loss(network, latents, noise, sigma)
 
@@ -212,19 +224,23 @@ class VideoTask:
         autoencoder: Autoencoder,
         seed: int,
         windows: Sequence[Window] | None = None,
-        conditions: Conditions | None = None,
+        conditions: Giver | None = None,
         embedder: ImageEmbedder | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         """
         Args:
             windows: those to train on, of `data.training`; None: all that are not photographs.
-            conditions: tokens and conditioning frames that are kept; None: they are made anew in every step.
+            conditions: what gives tokens and conditioning frames, such as kept ones; None: those of the first frames
+                are made anew in every step.
             embedder: of stills, for validation videos; None: the network's own.
+            numbers: what the network's condition tells in numbers, where it does.
         """
         self.name, self.module = name, network
         network.unet.checkpointing = settings.checkpointing
         self._data, self._settings, self._seed = data, settings, seed
-        self._autoencoder, self._conditions = autoencoder, conditions
+        self._autoencoder, self._numbers = autoencoder, numbers
+        self._giver = conditions or FirstFrames(data, autoencoder)
         self._embedder = embedder or network.image_embedder
         self._text_embedder: TextEmbedder | None = None
         self._windows = [w for w in (data.training if windows is None else windows) if not w.photo]
@@ -316,7 +332,10 @@ class VideoTask:
         truth = [stacked(self._data.library, self._data.pixels, [window])[0] for window in shown]
         rates, motion = [window.fps for window in shown], [float(window.motion_bucket) for window in shown]
         path = folder / f"step-{step:06d}.mp4"
-        show(path, self.module.unet, self._autoencoder, self._embedder, truth, rates, motion, self._text_embedder)
+        numbers = None if self._numbers is None else self._numbers(shown)
+        by = self.module.unet, self._autoencoder, self._embedder
+        told = self._text_embedder, self.module.condition, numbers
+        show(path, *by, truth, rates, motion, *told)
 
     def _moments(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
         pairs = [self._data.moments(window) for window in windows]
@@ -341,27 +360,21 @@ class VideoTask:
         windows: Sequence[Window],
         strength: torch.Tensor,
         pick: torch.Tensor,
-        speckle: Callable[[Sequence[int]], torch.Tensor],
+        speckle: Draw,
     ) -> Batch:
-        """The token or what it is made of, the encoder's mean of the noised first frame, and the added conditions.
+        """The token or what it is made of, the noised latents of the given frames, and all numbers.
 
         Args:
-            strength: (B,) of the noise on the first frame; where conditions are kept, they have theirs.
+            strength: (B,) of the noise on these; where conditions are kept, they have theirs.
             pick: (B,) in 0..1: which of a window's kept frames; 0 the first, whose strength is the usual one.
             speckle: unit noise (B, *shape) for frames of a shape.
         """
-        if self._conditions is not None:
-            kept = self._conditions.of(windows, pick)
-            strength, found = kept.pop("strength"), kept
-        else:
-            stills = self._data.stills(windows)
-            noised = stills + strength[:, None, None, None] * speckle(stills.shape[1:])
-            device = next(self._autoencoder.parameters()).device
-            mean, _ = self._autoencoder.encode(noised[:, None].to(device))
-            found = {"still": stills, "condition": mean[:, 0].cpu()}
+        found = self._giver.of(windows, pick, strength, speckle)
+        strength = found.pop("strength")
         rates = torch.tensor([window.fps - 1.0 for window in windows])
         motion = torch.tensor([float(window.motion_bucket) for window in windows])
-        return {**found, "added": torch.stack([rates, motion, strength], dim=1)}
+        more = None if self._numbers is None else self._numbers(windows)
+        return {**found, "added": added(torch.stack([rates, motion, strength], dim=1), more)}
 
 
 def draws_of(settings: recipe.Stage, seed: int, stage: str, step: int, size: int) -> batches.Draws:

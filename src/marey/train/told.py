@@ -68,7 +68,7 @@ class ToldTask(VideoTask):
         dropped = torch.where(alone, batch["keep_token"] == 0, chances[:, 1] < DROP_TEXT)
         unsaid = (chances[:, 2] < 0.5) & video
         added = batch["added"].clone()
-        added[unsaid, 1] = UNSAID
+        added[..., 1][unsaid] = UNSAID  # of each frame, where frames are told apart
         return {
             **batch,
             "sigma": batch["sigma"] * torch.where(alone, NOISIER, 1.0),

@@ -207,8 +207,13 @@ class _Work:
 
 def _demand_own(start: Parts, autoencoder: Autoencoder, settings: recipe.Train, selection: str) -> None:
     """Raises:
-    MareyError: the latents are not those that the model to begin with knows.
+    MareyError: the latents are not those that the model to begin with knows, or it is told more than a still.
     """
+    if start.condition.name != "still":
+        raise MareyError(
+            f"train.start is {settings.start!r}, whose condition is {start.condition.name!r}: `marey finetune` goes on "
+            "with it; one that animates a still would do here."
+        )
     own, used = (part.vae.state_dict() for part in (start.autoencoder, autoencoder))
     encoder = [name for name in own if name.startswith(("encoder.", "quant_conv."))]
     same = all(name in used and torch.equal(own[name], used[name].to(own[name].device)) for name in encoder)
