@@ -79,6 +79,7 @@ def test_version() -> None:
         (["export", "library", "--as", "zip"], "webdataset"),
         (["animate", "no-such.png", "--model", "nowhere"], "nowhere"),
         (["animate", "no-such.png", "--size", "64"], "HEIGHTxWIDTH"),
+        (["animate", "no-such.png", "--guidance-interval", "0.3"], "LOW:HIGH"),
         (["animate", "no-such.png", "--plan"], "--vram 8, 12, 16 or 24"),
         (["train", "library", "--dtype", "int8"], "bfloat16"),
         (["generate", "library", "--run", "../../elsewhere"], "plain name"),
@@ -91,6 +92,31 @@ def test_a_mistake_is_one_sentence_and_status_1(words: list[str], named: str, tm
     assert "Traceback" not in ended.stderr
     assert ended.stderr.startswith("marey: ")
     assert named in ended.stderr
+
+
+def test_animate_hands_on_the_cache_and_the_interval_of_guidance(monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from marey.cli import app
+    from marey.generate import Model
+
+    class Opened(Exception):
+        pass
+
+    class Fake:
+        def animate(self, *_: object, **how: object) -> None:
+            raise Opened(how)
+
+    monkeypatch.setattr(Model, "open", lambda *_, **__: Fake())
+    ended = CliRunner().invoke(app, ["animate", "still.png", "--cache", "0.2", "--guidance-interval", "0.3:6"])
+    assert isinstance(ended.exception, Opened)
+    (how,) = ended.exception.args
+    assert how["cache"] == 0.2
+    assert how["guidance_interval"] == (0.3, 6.0)
+    plain = CliRunner().invoke(app, ["animate", "still.png"]).exception
+    assert isinstance(plain, Opened)
+    assert plain.args[0]["cache"] is None
+    assert plain.args[0]["guidance_interval"] is None
 
 
 def test_an_unknown_option_is_a_usage_error() -> None:

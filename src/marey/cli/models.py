@@ -194,6 +194,13 @@ def animate(
     guidance: Annotated[
         str | None, typer.Option(help="Such as 2, 1:3 or triangle:1:2.5; the model's otherwise.")
     ] = None,
+    guidance_interval: Annotated[
+        str | None, typer.Option(help="LOW:HIGH, such as 0.3:6: noise levels between which there is guidance.")
+    ] = None,
+    cache: Annotated[
+        float | None,
+        typer.Option(help="The share that the network's input may change by until its inner part is made anew."),
+    ] = None,
     preset: Annotated[str, typer.Option(help="exact, fast or draft; what is said besides overrides it.")] = "exact",
     measure: Annotated[
         bool, typer.Option("--measure", help="Run without savings too, and say what they cost.")
@@ -211,7 +218,7 @@ def animate(
     as_json: Json = False,
 ) -> None:
     """A still picture to a video."""
-    wanted = size_of(size)
+    wanted, interval = size_of(size), _interval(guidance_interval)
     if plan:
         from marey.generate.memory import plan_of
 
@@ -240,6 +247,8 @@ def animate(
             decode_chunk=decode_chunk,
             preview=preview,
             guidance=guidance,
+            guidance_interval=interval,
+            cache=cache,
             preset=preset,
             measure=measure,
             progress=progress,
@@ -329,6 +338,16 @@ def size_of(word: str | None) -> tuple[int, int] | None:
     if not (height.isdigit() and width.isdigit()):
         raise MareyError(f"--size is {word!r}: HEIGHTxWIDTH in pixels, such as 320x576, would do.")
     return int(height), int(width)
+
+
+def _interval(word: str | None) -> tuple[float, float] | None:
+    if word is None:
+        return None
+    low, _, high = word.partition(":")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise MareyError(f"--guidance-interval is {word!r}: LOW:HIGH, such as 0.3:6, would do.") from None
 
 
 def number(word: str, option: str) -> float:
