@@ -184,6 +184,7 @@ def test_changed_settings_train_only_what_depends_on_them(library, folder, monke
 
     monkeypatch.setattr(ROOM, "fit", told)
     monkeypatch.setattr("marey.train.stages.VideoTask.rows", _raise(Stop))
+    monkeypatch.setattr(ROOM._Work, "_estimate", lambda *given: None)
     finetune = SETTINGS.finetune.model_copy(update={"lr": 1e-4})
     run = library.path / "runs" / "one"
     with pytest.raises(Stop):
@@ -219,6 +220,26 @@ def test_without_the_image_stage_the_video_begins_from_random_weights(library, t
     assert parts.text_embedder is None
     assert {line["stage"] for line in Metrics(tmp_path / "metrics.jsonl").lines()} == {"autoencoder", "video"}
     assert json.loads((model / "marey.json").read_text())["frames"] == 4
+
+
+def test_memory_and_time_of_each_stage_are_told_before_its_first_step(library, tmp_path, monkeypatch):
+    quick = recipe.Stage(batch=2, steps=1, warmup=1)
+    settings = SETTINGS.model_copy(update={"name": "told", "image": quick, "video": quick, "finetune": quick})
+    args = library, tmp_path, settings, made.ENCODE, "chosen"
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("marey.train.needs.free_memory", lambda device: 2**20)
+        with pytest.raises(MareyError, match=r"Training stage image needs about .* of 1 MB that are free.*--anyway"):
+            train(*args, device="cpu", stages=["image", "video"])
+        assert not (tmp_path / "checkpoints").exists()
+        train(*args, device="cpu", stages=["image", "video"], anyway=True, progress=lambda what, *_: said.append(what))
+    for stage in ("image", "video"):
+        told = next(what for what in said if what.startswith(f"training stage {stage} needs about"))
+        assert "TFLOP a step" in told
+        assert said.index(told) < said.index(f"training: {stage}")
+    again: list[str] = []
+    train(*args, device="cpu", progress=lambda what, *_: again.append(what))
+    assert [what.split()[2] for what in again if " needs " in what] == ["finetune"]  # the others have nothing to do
 
 
 def test_what_cannot_be_trained_is_said(library, tmp_path):

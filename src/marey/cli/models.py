@@ -30,6 +30,8 @@ ModelName = Annotated[
     str, typer.Option(help="A model's folder, a single file, a hub id, or marey-tiny, which comes with Marey.")
 ]
 
+Anyway = Annotated[bool, typer.Option("--anyway", help="Begin also where memory is expected to run out.")]
+
 
 @app.command()
 def encode(
@@ -70,6 +72,7 @@ def train(
     recipe: RecipeName = "tiny",
     selection: Annotated[str, typer.Option(help="A selection's name; the recipe's own otherwise.")] = "",
     run: RunName = "tiny",
+    anyway: Anyway = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: Json = False,
@@ -91,6 +94,7 @@ def train(
             selection or settings.select.name,
             seed=settings.seed,
             device=device,
+            anyway=anyway,
             progress=progress,
         )
     say({"model": str(model)}, as_json, f"The model is in {model}")
@@ -105,7 +109,7 @@ def finetune(
     full: Annotated[bool, typer.Option("--full", help="All weights, instead of a LoRA.")] = False,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA.")] = None,
     recipe: RecipeName = "",
-    anyway: Annotated[bool, typer.Option("--anyway", help="Begin also where memory is expected to run out.")] = False,
+    anyway: Anyway = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: Json = False,

@@ -183,7 +183,7 @@ class SpatioTemporalUNet(nn.Module):
         clips = Clips(batch, frames, known=known)
         if image_only is not None:
             stills = image_only.bool()
-            only = bool(stills.all())
+            only = stills.is_meta or bool(stills.all())  # what is only counted is counted as pictures
             clips = Clips(batch, frames, stills if not only and bool(stills.any()) else None, only, known)
 
         # SiLU opens every block's projection of the embedding: it is taken once, here.

@@ -95,6 +95,7 @@ class Checkpoints:
         if last is None:
             return None
         if last.state.get("fingerprint") == self.fingerprint:
+            self._keep_to(last.step)
             return last
         aside = self.folder.with_name(f"{self.folder.name}.{str(last.state.get('fingerprint'))[:12]}")
         shutil.rmtree(aside, ignore_errors=True)
@@ -138,8 +139,12 @@ class Checkpoints:
                     else "there is none before it."
                 )
             ) from error
-        good = [step for step in self.steps() if step <= checkpoint.step][-KEEP:]
-        for step in set(self.steps()) - set(good):  # a later one could not be read, or this step would not have come
+        self._keep_to(checkpoint.step)
+
+    def _keep_to(self, last: int) -> None:
+        """Drop all but the last two up to a step that is good. A later one could not be read."""
+        good = [step for step in self.steps() if step <= last][-KEEP:]
+        for step in set(self.steps()) - set(good):
             shutil.rmtree(self._at(step), ignore_errors=True)
 
     def _at(self, step: int) -> Path:

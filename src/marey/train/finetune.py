@@ -5,7 +5,6 @@ kept in the library by what made them; a step runs the UNet and nothing else. A 
 the clips, too (`told`). Its condition may become another one (`network.condition`): two ends, or a camera.
 """
 
-import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +37,7 @@ from marey.train.metrics import Metrics
 from marey.train.needs import Needs, demand_fit, needs_of
 from marey.train.pace import Pace
 from marey.train.pixels import Drawn, read_pixels
-from marey.train.processes import main_process
+from marey.train.processes import largest_piece, main_process, processes
 from marey.train.stages import VideoNetwork, VideoTask
 from marey.train.told import ToldTask
 from marey.train.windows import Window, encoded, fingerprint, plan
@@ -140,7 +139,9 @@ def finetune(
 
     run = Path(run_folder) if run_folder else library.path / "runs" / settings.name
     pace = replace(Pace.of(stage), trackers=settings.trackers)
-    needs = needs_of(network, task.rows(0, range(_piece(task, pace))), pace, where, checkpointing=stage.checkpointing)
+    needs = needs_of(
+        network, task.rows(0, largest_piece(task, pace.accumulate)), pace, where, checkpointing=stage.checkpointing
+    )
     progress(f"finetuning needs {needs}", 0, pace.steps)
     if not anyway:
         demand_fit(needs, "Finetuning")
@@ -248,18 +249,9 @@ def _demand_windows(data: Encoded, selection: str) -> None:
         raise MareyError(f"The selection {selection!r} has no window to train on: more footage would do.")
 
 
-def _piece(task: VideoTask, pace: Pace) -> int:
-    """Rows of the largest piece that a process goes through at once."""
-    return -(-task.size(0) // (pace.accumulate * _processes()))
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def _one_by_one(device: torch.device) -> AbstractContextManager[Any]:
     """A context that the first of several processes goes through before the others."""
-    if _processes() == 1:
+    if processes() == 1:
         return nullcontext()
     from accelerate import PartialState
 

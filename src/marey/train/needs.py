@@ -7,6 +7,7 @@ tensors that have shapes and no contents ("meta"), and adding up what autograd w
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -101,8 +102,8 @@ def demand_fit(needs: Needs, what: str) -> None:
     """
     if not needs.fits:
         raise MareyError(
-            f"{what} needs {needs}: checkpointing = true, a larger accumulate, a smaller batch, a LoRA instead of all "
-            "weights or --anyway would do."
+            f"{what} needs {needs}: checkpointing = true, a larger accumulate, a smaller batch, a LoRA instead "
+            "of all weights or --anyway would do."
         )
 
 
@@ -115,6 +116,7 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+@lru_cache
 def speed(device: torch.device, half: bool, seconds: float = 0.3) -> float:
     """FLOP a second of a product of matrices on a device, measured for some tenths of a second."""
     dtype = torch.bfloat16 if half else torch.float32

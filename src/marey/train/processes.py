@@ -33,6 +33,16 @@ def main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def processes() -> int:
+    """How many there are, as a launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def largest_piece(task: Sliced, accumulate: int) -> range:
+    """As many rows as a process goes through at once in the first step."""
+    return range(-(-task.size(0) // (accumulate * processes())))
+
+
 def pieces(task: Any, step: int, rank: int, world: int, accumulate: int) -> list[tuple[Batch, float]]:
     """This process's rows of a step, in `accumulate` pieces, and the share of the global batch that each is.
 

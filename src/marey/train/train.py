@@ -26,11 +26,13 @@ from marey.train.autoencoder import STAGE as AUTOENCODER
 from marey.train.autoencoder import load_autoencoder
 from marey.train.batches import seed_of
 from marey.train.card import card, counts
+from marey.train.checkpoints import Checkpoints
 from marey.train.conditions import digest
 from marey.train.encoded import Encoded, best
 from marey.train.loop import Pace, fit
 from marey.train.metrics import Metrics
-from marey.train.processes import main_process
+from marey.train.needs import demand_fit, needs_of
+from marey.train.processes import largest_piece, main_process
 from marey.train.stages import ImageNetwork, ImageTask, VideoNetwork, VideoTask
 from marey.train.told import ToldTask
 from marey.train.windows import Window, encoded, fingerprint
@@ -58,6 +60,7 @@ def train(
     device: str = "auto",
     progress: Progress = silent,
     stages: Sequence[str] | None = None,
+    anyway: bool = False,
 ) -> Path:
     """Train the stages on the latents of a selection, and save the model as `models/<settings.name>`.
 
@@ -72,11 +75,13 @@ def train(
         one
             of them. Without the image stage, and without `settings.start`, which has none, the video stage begins with
             random weights. None: all.
+        anyway: begin also where a step is expected not to fit into the memory that is there.
 
     Returns: the model's folder.
 
     Raises:
-        MareyError: the selection is not encoded with these settings, a stage is unknown, or training diverged.
+        MareyError: the selection is not encoded with these settings, a stage is unknown, there is too little memory, or
+            training diverged.
     """
     chosen = _checked(stages, settings)
     start = None if settings.start is None else parts_of(place_of(settings.start), dtype=torch.float32)
@@ -100,7 +105,7 @@ def train(
     metrics = Metrics(Path(run_folder) / "metrics.jsonl")
     if main_process() and not metrics.lines(AUTOENCODER):
         metrics.put(AUTOENCODER, Metrics(library.path / fact["autoencoder"] / "metrics.jsonl").lines(AUTOENCODER))
-    work = _Work(Path(run_folder), settings, encode, seed, where, progress, prints, size)
+    work = _Work(Path(run_folder), settings, encode, seed, where, progress, prints, size, anyway)
 
     image = work.image(data) if "image" in chosen else None
     text = start.text_embedder if start else image.text_embedder if image else None
@@ -154,6 +159,7 @@ class _Work:
     prints: dict[str, str]
     latent: int
     """Height and width of the latents."""
+    anyway: bool
 
     def shape(self, channels: int) -> UNetConfig:
         """The UNet with so many input channels."""
@@ -201,8 +207,19 @@ class _Work:
 
     def _fit(self, task: ImageTask | VideoTask, stage: recipe.Stage, module: torch.nn.Module) -> None:
         pace = replace(Pace.of(stage), trackers=self.settings.trackers)
+        self._estimate(task, stage, pace)
         average = fit(task, pace, self.run, self.prints[task.name], device=self.device, progress=self.progress)
         module.cpu().load_state_dict(average, strict=False)
+
+    def _estimate(self, task: ImageTask | VideoTask, stage: recipe.Stage, pace: Pace) -> None:
+        """Tell what a step of what is left to be trained needs, before the first one."""
+        if Checkpoints(self.run / "checkpoints" / task.name, self.prints[task.name]).last_step() >= stage.steps:
+            return
+        batch = task.rows(0, largest_piece(task, stage.accumulate))
+        needs = needs_of(task.module, batch, pace, self.device, checkpointing=stage.checkpointing)
+        self.progress(f"training stage {task.name} needs {needs}", 0, stage.steps)
+        if not self.anyway:
+            demand_fit(needs, f"Training stage {task.name}")
 
 
 def _demand_own(start: Parts, autoencoder: Autoencoder, settings: recipe.Train, selection: str) -> None:
