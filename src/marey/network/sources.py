@@ -36,9 +36,7 @@ def parts_of(model: str | Path, *, dtype: torch.dtype | None = None, unet: str |
     Raises:
         MareyError: there is no such model, or it is broken, unsafe or of another kind.
     """
-    path = Path(model).expanduser()
-    if not path.exists() and (name := _hub_id(str(model))):
-        path = fetched(name)
+    path = here(model)
     parts = (
         load_file(path, dtype=dtype)
         if path.is_file() and path.suffix == ".safetensors"
@@ -48,6 +46,14 @@ def parts_of(model: str | Path, *, dtype: torch.dtype | None = None, unet: str |
         fill_weights(parts.unet, [Path(unet).expanduser()], dtype)
         parts.unet.eval()
     return parts
+
+
+def here(model: str | Path) -> Path:
+    """Where a model lies; a hub id is fetched."""
+    path = Path(model).expanduser()
+    if not path.exists() and (name := _hub_id(str(model))):
+        return fetched(name)
+    return path
 
 
 def convert(model: str | Path, out: str | Path) -> Path:

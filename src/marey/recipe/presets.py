@@ -29,6 +29,8 @@ class Preset:
     """Keys of a stage's section and their values."""
     ours: tuple[str, ...] = ()
     """Keys of `values` that the paper does not state, chosen here."""
+    converts: str = ""
+    """Where it begins with a picture model: what the names of the only weights that it trains begin with."""
     condition: str = "still"
     """What the model is told, as of `recipe.Finetune.condition`."""
 
@@ -56,6 +58,7 @@ _PAPER = {
         width=512,
         values={"steps": 1_000, "batch": 256, "lr": 1e-4, "p_mean": -1.2, "p_std": 1.0, "drop_condition": 0.1},
         ours=("batch", "lr", "drop_condition"),
+        converts="time_embedding.",
     ),
     "image-pretrain": Preset(
         stage="pictures of the videos' size",
@@ -202,6 +205,7 @@ def _tiny(name: str) -> Preset:
         width=64,
         values={**large.values, **_SMALL, **changed},
         ours=(*changed, *(key for key in large.ours if key not in changed)),
+        converts=large.converts,
         condition=large.condition,
     )
 

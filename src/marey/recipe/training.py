@@ -50,9 +50,9 @@ class Autoencoder(Section):
     layers: int = Field(1, ge=1)
     latent_channels: int = Field(4, ge=1)
     start: str | None = None
-    """A model, marey-tiny or a folder, whose autoencoder this one begins as; what is said above does not count then.
-    Its encoder and its scale stay, so that the latents are what that model's UNet knows: only the decoder is trained.
-    None: from nothing."""
+    """A model, of videos or of pictures as of train.start, whose autoencoder this one begins as; what is said above
+    does not count then. Its encoder and its scale stay, so that the latents are what that model's UNet knows: only the
+    decoder is trained. None: from nothing."""
     steps: int = Field(600, ge=0)
     """0, with a start: it is taken as it is."""
     batch: int = Field(8, ge=1)
@@ -181,7 +181,9 @@ class Train(Section):
     """The model's folder under models/."""
     start: str | None = None
     """A model, marey-tiny or a folder, with whose networks the video stage begins, of whatever shape they are; there is
-    no image stage then. `encode.autoencoder.start` has to name it, too. None: from nothing."""
+    no image stage then. Or a picture model, a folder of Stable Diffusion 2.1's kind: the image stage begins with it, of
+    which the preset image-convert trains the embedding of noise levels alone, as the paper does first.
+    `encode.autoencoder.start` has to name it, too. None: from nothing."""
     network: Network = Network()
     image: Stage = Stage()
     video: Stage = Stage(p_mean=0.0)

@@ -15,11 +15,10 @@ from torch import nn
 from marey import recipe
 from marey.catalog import Library
 from marey.errors import MareyError
-from marey.generate.tiny import place_of
 from marey.network.autoencoder import Autoencoder, draw, kl, measure_scaling
-from marey.network.sources import parts_of
 from marey.progress import Progress, silent
 from marey.train.batches import choose, noise, spread, stream
+from marey.train.begin import begun_with
 from marey.train.conditions import digest
 from marey.train.linear_start import start_linear
 from marey.train.loop import Batch, Pace, fit
@@ -146,10 +145,11 @@ def train_autoencoder(
         MareyError: training cannot be done, or diverged.
     """
     training = [(w.id, w.pts, w.shape[1:] if w.width else w.size) for w in windows if not w.heldout]
-    start = None if settings.start is None else parts_of(place_of(settings.start)).autoencoder
+    begun = begun_with(settings.start)
+    start = None if begun is None else begun.autoencoder
     told = settings.model_dump(mode="json", exclude=_INDIFFERENT | {"start"})
-    begun = [] if start is None else [digest(start.vae), start.scaling_factor]
-    name = fingerprint([VERSION, training, told, seed, *begun])
+    own = [] if start is None else [digest(start.vae), start.scaling_factor]
+    name = fingerprint([VERSION, training, told, seed, *own])
     folder = library.path / "models" / f"autoencoder-{name}"
     metrics = Metrics(run / "metrics.jsonl")
     if (folder / "config.json").is_file():

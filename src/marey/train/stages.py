@@ -38,16 +38,21 @@ HELDOUT_SIGMAS = (0.2, 0.6, 1.5, 5.0)
 
 class ImageNetwork(nn.Module):
     """The UNet on single frames and the text embedder that is trained with it. Everything that mixes frames is frozen,
-    and so is the embedding of fps, motion and noise augmentation, which a picture does not have."""
+    and so is the embedding of fps, motion and noise augmentation, which a picture does not have.
 
-    def __init__(self, unet: SpatioTemporalUNet, text_embedder: TextEmbedder) -> None:
+    Args:
+        only: what the names of the UNet's weights that are trained begin with. "": all.
+    """
+
+    def __init__(self, unet: SpatioTemporalUNet, text_embedder: TextEmbedder, only: str = "") -> None:
         super().__init__()
         self.unet, self.text_embedder = unet, text_embedder
         for value in unet.add_embedding.linear_2.parameters():
             nn.init.zeros_(value)  # it says nothing, so that the video stage begins where this one ends (svd.md §1.10)
         idle = unet.idle(tokens=text_embedder.tokens, only_stills=True)
         for name, value in unet.named_parameters():
-            value.requires_grad_(name not in idle and not name.startswith("add_embedding."))
+            learns = name not in idle and not name.startswith("add_embedding.")
+            value.requires_grad_(learns and name.startswith(only))
 
     def forward(
         self,

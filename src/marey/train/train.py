@@ -13,18 +13,17 @@ from marey import recipe
 from marey.catalog import Library
 from marey.errors import MareyError
 from marey.generate.device import pick
-from marey.generate.tiny import place_of
-from marey.network.autoencoder import Autoencoder
 from marey.network.config import UNetConfig
 from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.folder import ModelInfo, Parts, save_model
 from marey.network.inflate import inflate
-from marey.network.sources import parts_of
-from marey.network.unet import fresh
+from marey.network.stable_diffusion import PictureModel
+from marey.network.unet import SpatioTemporalUNet, fresh
 from marey.progress import Progress, silent
 from marey.train.autoencoder import STAGE as AUTOENCODER
 from marey.train.autoencoder import load_autoencoder
 from marey.train.batches import seed_of
+from marey.train.begin import begun_with, converted, demand_own
 from marey.train.card import card, counts
 from marey.train.checkpoints import Checkpoints
 from marey.train.conditions import digest
@@ -72,9 +71,8 @@ def train(
         run_folder: runs/NAME: gets metrics.jsonl and checkpoints/.
         encode: as the selection was encoded with.
         stages: those to train, of image, video and finetune, in this order; the video or the finetuning stage must be
-        one
-            of them. Without the image stage, and without `settings.start`, which has none, the video stage begins with
-            random weights. None: all.
+            one of them. Without the image stage, and without `settings.start`, the video stage begins with random
+            weights; with a start that is of videos there is no image stage. None: all.
         anyway: begin also where a step is expected not to fit into the memory that is there.
 
     Returns: the model's folder.
@@ -83,8 +81,10 @@ def train(
         MareyError: the selection is not encoded with these settings, a stage is unknown, there is too little memory, or
             training diverged.
     """
-    chosen = _checked(stages, settings)
-    start = None if settings.start is None else parts_of(place_of(settings.start), dtype=torch.float32)
+    start = begun_with(settings.start)
+    clips = start if isinstance(start, Parts) else None
+    pictures = start if isinstance(start, PictureModel) else None
+    chosen = _checked(stages, clips is not None)
     fact = _fact(library, selection)
     windows = encoded(library, fact["latents"])
     _same(encode, windows)
@@ -98,7 +98,7 @@ def train(
     where = pick(device)
     autoencoder = load_autoencoder(library.path / fact["autoencoder"], where)
     if start is not None:
-        _demand_own(start, autoencoder, settings, selection)
+        demand_own(start, autoencoder, settings, selection)
     data = Encoded.of(library, fact["pixels"], fact["latents"], autoencoder.scaling_factor, windows)
     long, *frame = max(encode.windows.shapes)
     size = min(frame) // autoencoder.factor
@@ -107,15 +107,15 @@ def train(
         metrics.put(AUTOENCODER, Metrics(library.path / fact["autoencoder"] / "metrics.jsonl").lines(AUTOENCODER))
     work = _Work(Path(run_folder), settings, encode, seed, where, progress, prints, size, anyway)
 
-    image = work.image(data) if "image" in chosen else None
+    image = work.image(data, pictures) if "image" in chosen else None
     text = start.text_embedder if start else image.text_embedder if image else None
-    told = text.requires_grad_(False) if text and start and start.info.text else None
-    if start is not None:
-        video = VideoNetwork(start.unet, start.image_embedder, told.tokens + 1 if told else 1)
+    told = text.requires_grad_(False) if text and clips and clips.info.text else None
+    if clips is not None:
+        video = VideoNetwork(clips.unet, clips.image_embedder, told.tokens + 1 if told else 1)
     else:
-        embedder = ImageEmbedder.build(settings.network.context, seed=seed_of(seed, "image embedder"))
-        pictures = image.unet if image else fresh(work.shape(4), seed_of(seed, "image", "weights"))
-        video = VideoNetwork(inflate(pictures), embedder)
+        unet = image.unet if image else pictures.unet if pictures else work.fresh(4)
+        embedder = ImageEmbedder.build(unet.config.context, seed=seed_of(seed, "image embedder"))
+        video = VideoNetwork(inflate(unet, frames=long), embedder)
     for name in ("video", "finetune"):
         if name in chosen:
             work.video(name, data, video, autoencoder, told)
@@ -140,7 +140,7 @@ def train(
         frames=long,
         size=(frame[0], frame[1]),
         fps=encode.windows.fps,
-        **(_sampling(start.info) if start else {}),
+        **(_sampling(clips.info) if clips else {}),
     )
     library.facts[f"model/{settings.name}"] = made
     return folder
@@ -177,18 +177,23 @@ class _Work:
             sample_size=self.latent,
         )
 
-    def image(self, data: Encoded) -> ImageNetwork:
-        """The image stage, and its averaged weights."""
-        network = self.settings.network
-        embedder = TextEmbedder.build(
-            sorted({text for window in data.training for text, _ in window.captions} | {""}),
-            network.context,
-            tokens=network.text_tokens,
-            seed=seed_of(self.seed, "text embedder"),
-        )
-        unet = fresh(self.shape(self.encode.autoencoder.latent_channels), seed_of(self.seed, "image", "weights"))
-        module = ImageNetwork(unet, embedder)
-        stage = self.settings.image
+    def fresh(self, channels: int) -> SpatioTemporalUNet:
+        """That UNet with random weights."""
+        return fresh(self.shape(channels), seed_of(self.seed, "image", "weights"))
+
+    def image(self, data: Encoded, start: PictureModel | None) -> ImageNetwork:
+        """The image stage, and its averaged weights. A picture model's text embedder stays as it is."""
+        network, stage = self.settings.network, self.settings.image
+        if start is not None:
+            module = ImageNetwork(start.unet, start.text_embedder.requires_grad_(False), converted(stage, start))
+        else:
+            embedder = TextEmbedder.build(
+                sorted({text for window in data.training for text, _ in window.captions} | {""}),
+                network.context,
+                tokens=network.text_tokens,
+                seed=seed_of(self.seed, "text embedder"),
+            )
+            module = ImageNetwork(self.fresh(self.encode.autoencoder.latent_channels), embedder)
         self._fit(ImageTask(data, stage, module, self.seed), stage, module)
         return module
 
@@ -222,36 +227,17 @@ class _Work:
             demand_fit(needs, f"Training stage {task.name}")
 
 
-def _demand_own(start: Parts, autoencoder: Autoencoder, settings: recipe.Train, selection: str) -> None:
-    """Raises:
-    MareyError: the latents are not those that the model to begin with knows, or it is told more than a still.
-    """
-    if start.condition.name != "still":
-        raise MareyError(
-            f"train.start is {settings.start!r}, whose condition is {start.condition.name!r}: `marey finetune` goes on "
-            "with it; one that animates a still would do here."
-        )
-    own, used = (part.vae.state_dict() for part in (start.autoencoder, autoencoder))
-    encoder = [name for name in own if name.startswith(("encoder.", "quant_conv."))]
-    same = all(name in used and torch.equal(own[name], used[name].to(own[name].device)) for name in encoder)
-    if not same or start.autoencoder.scaling_factor != autoencoder.scaling_factor:
-        raise MareyError(
-            f"train.start is {settings.start!r}, but the latents of {selection!r} are not its encoder's: "
-            f"encode.autoencoder.start = {settings.start!r} and `marey encode` would do."
-        )
-
-
 def _sampling(info: ModelInfo) -> dict[str, Any]:
     """How a model is sampled, for one that began with it."""
     names = ("motion", "steps", "guidance", "sigma_min", "sigma_max", "noise_aug", "solver", "text")
     return {name: getattr(info, name) for name in names}
 
 
-def _checked(stages: Sequence[str] | None, settings: recipe.Train) -> list[str]:
+def _checked(stages: Sequence[str] | None, begun: bool) -> list[str]:
+    """The stages to train; `begun`: with a model of videos, which has learned from pictures."""
     unknown = [name for name in stages or () if name not in STAGES]
     if unknown:
         raise MareyError(f"There is no training stage {unknown[0]!r}: {', '.join(STAGES)} would do.")
-    begun = settings.start is not None  # with a model that has learned from pictures
     chosen = [name for name in STAGES if (stages is None or name in stages) and not (begun and name == "image")]
     if not {"video", "finetune"} & set(chosen):
         raise MareyError(f"The stages {chosen} make no video model: 'video' or 'finetune' has to be one of them.")
@@ -288,9 +274,10 @@ def _fingerprints(
     encode: recipe.Encode,
     seed: int,
     chosen: Sequence[str],
-    start: Parts | None,
+    start: Parts | PictureModel | None,
 ) -> dict[str, str]:
     """Of each stage: all that its weights depend on. How often is saved and measured is not among it."""
+    parts = [getattr(start, name, None) for name in ("unet", "image_embedder", "text_embedder")]
     last = fingerprint(
         [
             VERSION,
@@ -299,13 +286,15 @@ def _fingerprints(
             encode.windows.frames if not encode.windows.buckets else encode.windows.buckets,
             settings.network.model_dump(mode="json")
             if start is None
-            else [digest(part) for part in (start.unet, start.image_embedder, start.text_embedder) if part is not None],
+            else [digest(part) for part in parts if part is not None],
             seed,
         ]
     )
     prints = {}
     for name in chosen:
         stage: recipe.Stage = getattr(settings, name)
-        last = fingerprint([last, name, stage.model_dump(mode="json", exclude=_INDIFFERENT)])
+        only = converted(stage, start) if name == "image" else ""
+        words = [only] if only else []
+        last = fingerprint([last, name, stage.model_dump(mode="json", exclude=_INDIFFERENT), *words])
         prints[name] = last
     return prints
