@@ -113,13 +113,13 @@ def footage(count: int) -> Footage:
     )
 
 
-def task(kind: str, **changes: Any) -> tuple[Task, Pace]:
-    """A task of a kind and how it is trained."""
+def task(kind: str, stage: recipe.Stage | None = None, **changes: Any) -> tuple[Task, Pace]:
+    """A task of a kind and how it is trained; `stage`: instead of STAGE with changes."""
     shapes = ((4, 32, 32), (3, 24, 40), (2, 32, 32)) if kind == "buckets" else ((4, 32, 32),)
     shelf: Any = Shelf()
     there = windows(*shapes)
     data = Encoded.of(shelf, "pixels", "latents", 0.5, there)
-    settings = recipe.Stage(**{**STAGE, **changes})
+    settings = stage or recipe.Stage(**{**STAGE, **changes})
     pace = Pace.of(settings)
     autoencoder = Autoencoder.build((32, 32, 32), sample_size=32, seed=0)
     if kind == "autoencoder":
@@ -157,9 +157,11 @@ def task(kind: str, **changes: Any) -> tuple[Task, Pace]:
     return made, pace
 
 
-def run(kind: str, folder: Path, double: bool = False, **changes: Any) -> dict[str, torch.Tensor]:
+def run(
+    kind: str, folder: Path, double: bool = False, *, stage: recipe.Stage | None = None, **changes: Any
+) -> dict[str, torch.Tensor]:
     """Train a task of a kind to its end; `double`: in float64."""
-    made, pace = task(kind, **changes)
+    made, pace = task(kind, stage, **changes)
     if double:
         made.module.double().register_forward_pre_hook(_doubled, with_kwargs=True)
         if kind == "autoencoder":  # it is judged by itself, not by its module

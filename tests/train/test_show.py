@@ -52,6 +52,27 @@ def test_trackers_are_told_what_metrics_say(tmp_path):
         assert told == {f"toy/{key}": value for key, value in line.items() if key not in ("stage", "step")}
 
 
+def test_tensorboard_really_has_what_metrics_say(tmp_path):
+    """Its own files, read back record by record: length (8 bytes), check (4), event, check (4)."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    train(tmp_path, Toy(), trackers=("tensorboard",), steps=12)
+    told: dict[tuple[str, int], float] = {}
+    for path in (tmp_path / "trackers").rglob("*tfevents*"):
+        data, at = path.read_bytes(), 0
+        while at < len(data):
+            length = int.from_bytes(data[at : at + 8], "little")
+            event = Event.FromString(data[at + 12 : at + 12 + length])
+            told |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+            at += length + 16
+    lines = Metrics(tmp_path / "metrics.jsonl").lines()
+    for key in ("loss", "lr", "grad_norm", "heldout"):
+        for line in lines:
+            if key in line:
+                assert told[f"toy/{key}", line["step"]] == pytest.approx(line[key], rel=1e-6)
+    assert len(lines) == 12
+
+
 def test_a_tracker_that_is_not_there_is_told(tmp_path):
     with pytest.raises(MareyError, match="tracker 'nosuchtracker' is not installed: `pip install nosuchtracker`"):
         train(tmp_path, Toy(), trackers=("nosuchtracker",))

@@ -13,6 +13,8 @@ from marey.errors import MareyError
 from marey.generate.device import fast_bfloat16
 
 Batch = dict[str, Tensor]
+_INSTEAD = {"tensorboard": ("tensorboardX",)}
+"""Packages that accelerate takes for a tracker's own."""
 
 
 @runtime_checkable
@@ -95,7 +97,7 @@ def accelerator_of(
     # A batch of nothing but pictures leads past everything temporal.
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
     for tracker in trackers:
-        if isinstance(tracker, str) and find_spec(tracker) is None:
+        if isinstance(tracker, str) and not any(find_spec(name) for name in (tracker, *_INSTEAD.get(tracker, ()))):
             raise MareyError(f"The tracker {tracker!r} is not installed: `pip install {tracker}` would do.")
     accelerator = Accelerator(
         cpu=device.type == "cpu",
