@@ -8,7 +8,7 @@ is held out: their plays have other numbers.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,11 @@ SHARES = {
     "duck": 7, "stand": 5, "coin": 11, "stomp": 10, "gem": 3, "killed": 6,
 }  # fmt: skip
 """Of the clips, in percent: the event that each is asked for."""
+RARE_SHARES = {
+    "walk right": 5, "walk left": 5, "run right": 6, "jump right": 10, "jump left": 8, "jump up": 9, "climb up": 6,
+    "duck": 6, "stand": 4, "coin": 11, "stomp": 13, "gem": 4, "killed": 13,
+}  # fmt: skip
+"""Of the clips that a training ends with: more of what was rare."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ def chosen(
     plays: int,
     progress: Progress = silent,
     *,
+    shares: Mapping[str, int] = SHARES,
     truth: bool = False,
 ) -> Chosen:
     """About `count` clips from `plays` plays of the numbers from `first` on; fewer of an event that is too rare. With
@@ -107,7 +113,7 @@ def chosen(
         progress("playing", done + 1, plays)
     rng = np.random.default_rng([SEED, first, count])
     taken: list[_Window] = []
-    for event, share in SHARES.items():
+    for event, share in shares.items():
         most = round(count * share / 100)
         order = rng.permutation(len(found[event]))
         taken += [found[event][n] for n in order[:most]]

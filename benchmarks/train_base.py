@@ -1,8 +1,8 @@
 """Makes the model that comes with the package: OMP_NUM_THREADS=1 python benchmarks/train_base.py FOLDER [STAGE ...]
 
 By recipes/marey-tiny.toml, on clips of the world of Jules (`base_clips`): an autoencoder, latents once, pictures, then
-text and picture to video together. Everything goes on where it was left: the same command again. `model` can be asked
-for at any time, and takes what there is.
+text and picture to video together, and on with that on more clips of rare events. Everything goes on where it was left:
+the same command again. `model` can be asked for at any time in the last stage, and takes what there is.
 """
 
 import json
@@ -10,13 +10,15 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from base_clips import HELDOUT, Chosen, chosen, load, save
+from base_clips import HELDOUT, RARE_SHARES, SHARES, Chosen, chosen, load, save
 from safetensors.torch import load_file, save_file
 
 from marey.diffusion.noise import draw_sigma
@@ -39,8 +41,12 @@ from marey.train.pixels import to_unit
 from marey.train.stages import ImageNetwork
 from marey.train.windows import fingerprint
 
-STAGES = ("clips", "autoencoder", "latents", "image", "video", "model")
+STAGES = ("clips", "autoencoder", "latents", "image", "video", "finetune", "model")
 CLIPS, PLAYS = 4600, 1000
+MORE, MORE_PLAYS, MORE_FIRST = 4800, 3000, 200_000
+"""Clips that are added for the last stage, and the number of their first play."""
+AGAIN = {"gem": 3}
+"""Events whose clips count so many times in the last stage."""
 JUDGED, JUDGED_PLAYS = 360, 90
 ENCODED, WATCHED = 4600, 16
 VOCABULARY = 512
@@ -186,9 +192,13 @@ class Work:
             self.say(f"{what} {done:g} of {total:g} {note}")
 
     def clips(self) -> None:
-        for name, count, plays, first in (("clips", CLIPS, PLAYS, 0), ("heldout", JUDGED, JUDGED_PLAYS, HELDOUT)):
+        for name, count, plays, first, shares in (
+            ("clips", CLIPS, PLAYS, 0, SHARES),
+            ("heldout", JUDGED, JUDGED_PLAYS, HELDOUT, SHARES),
+            ("more", MORE, MORE_PLAYS, MORE_FIRST, RARE_SHARES),
+        ):
             if not (self.folder / name / "clips.json").is_file():
-                save(chosen(count, first, plays), self.folder / name)
+                save(chosen(count, first, plays, shares=shares), self.folder / name)
                 self.say(f"{name} made")
 
     def autoencoder(self) -> None:
@@ -224,7 +234,7 @@ class Work:
 
     def latents(self) -> None:
         """Everything that is asked of the networks again and again, once."""
-        for name, most in (("clips", ENCODED), ("heldout", WATCHED)):
+        for name, most in (("clips", ENCODED), ("heldout", WATCHED), ("more", MORE)):
             self._encode(name, most)
         self.say("latents made")
 
@@ -262,17 +272,19 @@ class Work:
         )
         os.replace(self.folder / f"{name}.part.npz", self.folder / f"{name}.npz")
 
-    def footage(self, name: str, embedder: TextEmbedder) -> Footage:
-        """What `latents` made. The motion bucket is the quantile of the change between frames among the clips;
-        half of the times the text is the plain sentence."""
+    def footage(self, name: str, embedder: TextEmbedder, again: Mapping[str, int] = MappingProxyType({})) -> Footage:
+        """What `latents` made, clips of the events `again` as often as it says. The motion bucket is the quantile of
+        the change between frames among the clips; half of the times the text is the plain sentence."""
         some = load(self.folder / name)
-        kept = np.load(self.folder / f"{name}.npz")
+        file = np.load(self.folder / f"{name}.npz")
+        often = np.repeat(np.arange(len(file["rows"])), [again.get(some.asked[n], 1) for n in file["rows"]])
+        kept = {key: values[often] for key, values in file.items()}
         weights = 1.0 + (THINGS - 1.0) / 16.0 * some.things[kept["rows"]].astype(np.float32)
         marks = np.sort(np.load(self.folder / "clips.npz")["change"])
         motion = np.searchsorted(marks, kept["change"]) / len(marks) * 255
         autoencoder = load_autoencoder(self.folder / "vae", torch.device("cpu"))
         return Footage(
-            *(kept[key] for key in ("mean", "logvar", "stills", "conditions", "strengths")),
+            **{key: kept[key] for key in ("mean", "logvar", "stills", "conditions", "strengths")},
             motion=motion.astype(np.float32),
             tokens=[embedder.tokenize([some.texts[n][0]] * 2 + some.texts[n]) for n in kept["rows"]],
             fps=self.recipe.encode.windows.fps,
@@ -332,6 +344,16 @@ class Work:
         self._fit(JointTask(data, judged, stage, module, self.recipe.seed), stage)
         save_file(module.state_dict(), self.folder / "video.safetensors")
 
+    def finetune(self) -> None:
+        """On with the averaged weights, on these clips and as many more, of rare events above all."""
+        module, stage = self.joint(), self.recipe.train.finetune
+        module.load_state_dict(load_file(self.folder / "video.safetensors"))
+        data = self.footage("clips", module.text_embedder, AGAIN)
+        data = data.beside(self.footage("more", module.text_embedder, AGAIN))
+        judged = self.footage("heldout", module.text_embedder)
+        self._fit(JointTask(data, judged, stage, module, self.recipe.seed, "finetune"), stage)
+        save_file(module.state_dict(), self.folder / "finetune.safetensors")
+
     def _fit(self, task: PictureTask | JointTask, stage: Stage) -> None:
         said = stage.model_dump(mode="json", exclude={"preset", "checkpoint_every", "evaluate_every"})
         print_ = fingerprint([self.recipe.train.network.model_dump(mode="json"), said, self.recipe.seed])
@@ -341,10 +363,10 @@ class Work:
     def model(self) -> None:
         """The folder of the model in half precision, from the finished training or its last checkpoint."""
         module = self.joint()
-        steps = step = self.recipe.train.video.steps
-        weights = self.folder / "video.safetensors"
+        steps = step = self.recipe.train.finetune.steps
+        weights = self.folder / "finetune.safetensors"
         if not weights.is_file():
-            last = sorted((self.folder / "checkpoints" / "video").glob("step-*"))[-1]
+            last = sorted((self.folder / "checkpoints" / "finetune").glob("step-*"))[-1]
             weights, step = last / "average.safetensors", int(last.name[5:])
         parameters = counts(
             unet=module.unet,
@@ -365,7 +387,7 @@ class Work:
                 parameters=", ".join(f"{name} {count / 1e6:.2f} M" for name, count in parameters.items()),
                 step=step,
                 steps=steps,
-                encoded=len(load(self.folder / "clips").asked),
+                encoded=sum(len(load(self.folder / name).asked) for name in ("clips", "more")),
             ),
             frames=windows.frames,
             size=windows.size,

@@ -162,3 +162,15 @@ def test_it_is_judged_by_what_it_was_asked() -> None:
     spread = 0.5**2  # of the scaled latents
     nothing = [(1 + sigma**2 * spread) / (1 + sigma**2) for sigma in HELDOUT_SIGMAS]
     assert told["heldout"] == pytest.approx(sum(nothing) / len(nothing), rel=0.1), "an untrained network answers 0"
+
+
+def test_clips_beside_others_keep_their_texts_and_weights() -> None:
+    weights = np.arange(6 * 4 * 8 * 8, dtype=np.float16).reshape(6, 4, 8, 8)
+    first, more = footage(), dataclasses.replace(footage(4), weights=weights[:4])
+    with pytest.raises(ValueError, match="weights"):
+        first.beside(more)
+    both = dataclasses.replace(first, weights=weights).beside(more)
+    assert len(both) == 10
+    assert torch.equal(both.latents([6, 9], None), more.latents([0, 3], None))
+    assert torch.equal(both.texts([5, 7]), torch.cat([first.texts([5]), more.texts([1])]))
+    assert torch.equal(both.weight([9])["weight"], more.weight([3])["weight"])

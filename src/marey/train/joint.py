@@ -6,7 +6,7 @@ unconditional branch of the guidance (svd.md §1.3); what is dropped is drawn fo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,26 @@ class Footage:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def beside(self, other: "Footage") -> "Footage":
+        """The clips of both, these first. Rate and autoencoder have to be the same.
+
+        Raises:
+            ValueError: they are not, or only one of them has weights.
+        """
+        same = {
+            "fps": self.fps == other.fps,
+            "scale": self.scale == other.scale,
+            "weights": (self.weights is None) == (other.weights is None),
+        }
+        if not all(same.values()):
+            raise ValueError(f"not of one kind: {', '.join(name for name, yes in same.items() if not yes)} differ")
+        both: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in ("mean", "logvar", "stills", "conditions", "strengths", "motion", "weights")
+            if getattr(self, name) is not None
+        }
+        return replace(self, **both, tokens=[*self.tokens, *other.tokens])
 
     def latents(self, chosen: Sequence[int], frames: Sequence[int] | None, *key: int | str) -> torch.Tensor:
         """Scaled latents (B, T, C, h, w), or of one frame each (B, 1, C, h, w); drawn where there is a key."""
@@ -170,12 +190,16 @@ class JointNetwork(nn.Module):
 class JointTask:
     """Text to video and still to video in the same batches."""
 
-    name = "video"
-
     def __init__(
-        self, data: Footage, judged: Footage, settings: recipe.Stage, network: JointNetwork, seed: int
+        self,
+        data: Footage,
+        judged: Footage,
+        settings: recipe.Stage,
+        network: JointNetwork,
+        seed: int,
+        name: str = "video",
     ) -> None:
-        self.module = network
+        self.module, self.name = network, name
         self._data, self._judged, self._settings, self._seed = data, judged, settings, seed
 
     def batch(self, step: int) -> Batch:
