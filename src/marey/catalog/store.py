@@ -13,9 +13,8 @@ transaction.
 import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +23,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from marey.catalog import database
+from marey.catalog.facts import Facts
 from marey.catalog.lock import Lock
-from marey.catalog.paths import path_text, storable
 from marey.catalog.shards import (
     Arrays,
     Shard,
@@ -36,6 +35,7 @@ from marey.catalog.shards import (
     shard_name,
     write_shard,
 )
+from marey.catalog.values import plain
 from marey.errors import EndsRun, MareyError
 
 Row = dict[str, Any]
@@ -193,11 +193,11 @@ class Library:
             for name, values in lists.items():
                 # A temporary table, for a list may be longer than the number of values that one statement takes.
                 self._db.execute(f"create temp table wanted_{name}(value)")
-                self._db.executemany(f"insert into wanted_{name} values (?)", [(_plain(value),) for value in values])
+                self._db.executemany(f"insert into wanted_{name} values (?)", [(plain(value),) for value in values])
             terms = [
                 f"{name} in (select value from wanted_{name})" if name in lists else f"{name} is ?" for name in where
             ]
-            single = [_plain(value) for name, value in where.items() if name not in lists]
+            single = [plain(value) for name, value in where.items() if name not in lists]
             count = self._db.execute(f"delete from {table} where {' and '.join(terms)}", single).rowcount
             for name in lists:
                 self._db.execute(f"drop table temp.wanted_{name}")
@@ -369,7 +369,7 @@ class Library:
             raise ValueError(
                 f"a row of {table} has the columns {', '.join(columns)} and needs {', '.join(key)}; given: {names}"
             )
-        values = [_plain(row[name]) for name in names]
+        values = [plain(row[name]) for name in names]
         others = [name for name in names if name not in key]
         if needed <= set(names):
             sql = f"insert into {table}({', '.join(names)}) values ({', '.join('?' * len(names))})"
@@ -381,66 +381,6 @@ class Library:
         changes = ", ".join(f"{name} = ?" for name in others)
         same = " and ".join(f"{name} is ?" for name in key)
         sql = f"update {table} set {changes} where {same}" if others and key else ""
-        given = [_plain(row[name]) for name in (*others, *key)]
+        given = [plain(row[name]) for name in (*others, *key)]
         if not sql or self._db.execute(sql, given).rowcount == 0:
             raise ValueError(f"a new row of {table} needs {', '.join(sorted(needed - set(names)))} too; given: {names}")
-
-
-class Facts(MutableMapping[str, Any]):
-    """What is known of the library as a whole: any JSON value by name."""
-
-    def __init__(self, library: Library) -> None:
-        self._library = library
-
-    def __getitem__(self, name: str) -> Any:
-        row = self._library.one("select value from facts where name = ?", name)
-        if row is None:
-            raise KeyError(name)
-        return json.loads(row["value"])
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._library.put("facts", [{"name": name, "value": _json(value)}])
-
-    def __delitem__(self, name: str) -> None:
-        if not self._library.delete("facts", name=name):
-            raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([row["name"] for row in self._library.rows("select name from facts order by name")])
-
-    def __len__(self) -> int:
-        return len(self._library.rows("select name from facts"))
-
-
-def _plain(value: Any) -> Any:
-    """A value as SQLite takes it."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Path):
-        return path_text(value)
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
-    if isinstance(value, list | tuple | Mapping):
-        return _json(value)
-    return value
-
-
-def _json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=_json_value)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # lone surrogates, which JSON's own escapes can hold
-        return json.dumps(value, default=_json_value)
-    return text
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, Path | Fraction):
-        return _plain(value)
-    raise TypeError(f"{value!r} has no place in JSON")
