@@ -1,4 +1,5 @@
-"""What all tests share: under CI a skipped test is a failure, and one small road that was gone from end to end."""
+"""What all tests share: under CI a skipped test is a failure, a test begins with the same state of torch whichever was
+before it, and there is one small road that was gone from end to end."""
 
 import os
 import subprocess
@@ -66,6 +67,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped under CI, which counts as a failure: {report.longrepr}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, None, None]:
+    """A test, and what it is the first to ask for, draws the same whatever was drawn before it, and leaves torch the
+    threads that it found."""
+    torch = sys.modules.get("torch")  # a test that needs none does not wait for it
+    threads = int(os.environ["OMP_NUM_THREADS"]) if torch is None else torch.get_num_threads()
+    if torch is not None:
+        torch.manual_seed(0)
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
