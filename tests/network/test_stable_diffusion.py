@@ -137,6 +137,8 @@ def test_what_is_no_such_model_is_named(tmp_path, folder):
         open_picture_model(tmp_path)
     with pytest.raises(MareyError, match="addition_embed_type = 'text_time'"):
         unet_config({"addition_embed_type": "text_time"}, "here")
+    with pytest.raises(MareyError, match=r"is a picture model: .*train\.start"):
+        load_model(folder)
     other = put(tmp_path / "model")
     file = other / "unet" / "diffusion_pytorch_model.safetensors"
     state = load_file(file)

@@ -328,6 +328,8 @@ def _check_index(folder: Path) -> None:
     """Every class is named as expected: another pipeline's folder is not taken for this one's."""
     where = folder / "model_index.json"
     index = _json(where)
+    if index.get("_class_name") == "StableDiffusionPipeline":
+        raise MareyError(f"{folder} is a picture model: `marey train` with train.start makes a video model of it.")
     if index.get("_class_name") != PIPELINE:
         raise MareyError(f"{where} is of a {index.get('_class_name')}: a {PIPELINE} would do.")
     for name, (library, kind) in COMPONENTS.items():
