@@ -1,6 +1,7 @@
 """Finetuning of a model that takes texts: who is told what, what is trained, and what opens afterwards."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from marey.train.finetune import finetune
 from marey.train.joint import DROP_TEXT, NOISIER, UNSAID
 from marey.train.metrics import Metrics
 from marey.train.stages import VideoNetwork
+from marey.train.texts import embedded as embed_text
+from marey.train.texts import keep_texts
 from marey.train.told import ToldTask
 from marey.train.windows import encoded
 
@@ -133,6 +136,30 @@ def test_what_does_not_fit_is_told_before_the_first_step(library, model, monkeyp
     monkeypatch.setattr("marey.train.needs.free_memory", lambda device: 2**20)
     with pytest.raises(MareyError, match=r"Finetuning needs about .* of 1 MB that are free"):
         finetune(library, str(model), settings(name="big"), "chosen", device="cpu")
+
+
+def test_captions_are_embedded_once_and_kept_by_their_embedder(library, monkeypatch):
+    texts = TextEmbedder.build(TEXTS * 3, 32, tokens=8, seed=7)  # that no model here has
+    windows = [w for w in encoded(library, library.facts["encode/chosen"]["latents"]) if w.captions]
+    calls: list[str] = []
+    real = TextEmbedder.forward
+    monkeypatch.setattr(TextEmbedder, "forward", lambda self, said: (calls.extend(said), real(self, said))[1])
+    of = keep_texts(library, windows, texts)
+    assert calls
+    calls.clear()
+    again = keep_texts(library, windows, texts)
+    assert not calls  # another run finds them
+    for text in {text for window in windows for text, _ in window.captions}:
+        assert torch.equal(again(text), of(text))
+        assert not calls
+        assert torch.equal(of(text), embed_text(texts, text))
+        calls.clear()
+    other = replace(windows[0], captions=(("a new caption", 1.0),))
+    keep_texts(library, [other, *windows[1:]], texts)
+    assert len(calls) == 1  # of it alone
+    calls.clear()
+    keep_texts(library, windows, TextEmbedder.build(TEXTS * 3, 32, tokens=8, seed=1))
+    assert calls  # another embedder has its own
 
 
 def test_half_of_the_clips_are_asked_for_by_their_text_alone(library):

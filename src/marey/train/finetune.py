@@ -39,6 +39,7 @@ from marey.train.pace import Pace
 from marey.train.pixels import Drawn, read_pixels
 from marey.train.processes import largest_piece, main_process, processes
 from marey.train.stages import VideoNetwork, VideoTask
+from marey.train.texts import keep_texts
 from marey.train.told import ToldTask
 from marey.train.windows import Window, encoded, fingerprint, plan
 
@@ -110,11 +111,12 @@ def finetune(
     parts = parts_of(place_of(model), dtype=torch.bfloat16 if half and not settings.full else torch.float32)
     parts = _conditioned(parts, settings)
     condition = parts.condition
+    texts = parts.text_embedder.requires_grad_(False) if parts.info.text and parts.text_embedder is not None else None
     with _one_by_one(where):  # what the first process encoded the others find
         windows, data, conditions = _encoded(library, parts, settings, selection, seed, where, progress, drawn)
+        said = keep_texts(library, [*data.training, *data.judged], texts, progress) if texts else None
     _demand_windows(data, selection)
 
-    texts = parts.text_embedder.requires_grad_(False) if parts.info.text and parts.text_embedder is not None else None
     tokens = len(condition.places(2)) + (0 if texts is None else texts.tokens)
     network = VideoNetwork(parts.unet, None, tokens, condition.requires_grad_(settings.full))
     if not settings.full:
@@ -135,7 +137,7 @@ def finetune(
     numbers = Cameras.of(library, condition, [*data.training, *data.judged]) if condition.numbers else None
     kept: dict[str, Any] = {"conditions": conditions, "embedder": parts.image_embedder, "numbers": numbers}
     alone = TEXT_ONLY if condition.name == "still" else 0.0  # without their ends nobody asks for what lies between
-    task = VideoTask(*given, **kept) if texts is None else ToldTask(*given, texts, alone, **kept)
+    task = VideoTask(*given, **kept) if texts is None else ToldTask(*given, texts, alone, said, **kept)
 
     run = Path(run_folder) if run_folder else library.path / "runs" / settings.name
     pace = replace(Pace.of(stage), trackers=settings.trackers)

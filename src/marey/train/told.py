@@ -5,14 +5,13 @@ others none: a clip without a caption is asked for by its still alone. The text 
 embedder does; texts are read as `Model.imagine` reads them.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 
 from marey import recipe
-from marey.generate.imagine import told
 from marey.network.autoencoder import Autoencoder
 from marey.network.embedders import TextEmbedder
 from marey.train.batches import draw_caption, stream
@@ -20,6 +19,7 @@ from marey.train.encoded import Encoded
 from marey.train.joint import DROP_TEXT, NOISIER, TEXT_ONLY, UNSAID
 from marey.train.loop import Batch
 from marey.train.stages import VideoNetwork, VideoTask
+from marey.train.texts import embedded
 from marey.train.windows import Window
 
 _KEPT = 4096
@@ -39,6 +39,7 @@ class ToldTask(VideoTask):
         seed: int,
         text_embedder: TextEmbedder,
         alone: float = TEXT_ONLY,
+        tokens: Callable[[str], torch.Tensor] | None = None,
         **kept: Any,
     ) -> None:
         """As of `VideoTask`.
@@ -46,12 +47,12 @@ class ToldTask(VideoTask):
         Args:
             text_embedder: of the model; not trained.
             alone: share of the clips with a caption that are asked for by it alone.
+            tokens: (N, D) of each caption, where they are kept (`texts`). None: made here.
         """
         super().__init__(name, data, settings, network, autoencoder, seed, **kept)
         self._alone = alone
         self._text_embedder: TextEmbedder = text_embedder.eval()
-        # One text at a time, so that its tokens do not depend on the batch that it is in.
-        self._tokens = lru_cache(maxsize=_KEPT)(self._embedded)
+        self._tokens = lru_cache(maxsize=_KEPT)(tokens or partial(embedded, self._text_embedder))
 
     def rows(self, step: int, rows: Sequence[int]) -> Batch:
         """Some rows of the step's batch. A row of pictures is told nothing, and shown nothing."""
@@ -87,8 +88,3 @@ class ToldTask(VideoTask):
         """Tokens (B, N, D) of texts; zeros of those that are not said."""
         none = torch.zeros(self._text_embedder.tokens, self._text_embedder.width)
         return torch.stack([self._tokens(text) if so else none for text, so in zip(texts, said.tolist(), strict=True)])
-
-    @torch.no_grad()
-    def _embedded(self, text: str) -> torch.Tensor:
-        """Tokens (N, D) of a text, on the CPU."""
-        return self._text_embedder([told(text)])[0].float().cpu()
