@@ -16,6 +16,7 @@ from marey.network.embedders import ImageEmbedder
 from marey.network.folder import load_model, save_model
 from marey.network.lora import pairs_of
 from marey.network.lora_formats import load_adapter
+from marey.network.sources import convert, parts_of
 from marey.network.unet import fresh, is_temporal
 from marey.train import finetune as room
 from marey.train.encoded import Encoded
@@ -108,6 +109,31 @@ def test_a_second_run_uses_what_was_encoded_and_a_finished_one_does_nothing(libr
     finetune(library, str(model), settings(name="other", rank=2), "chosen", device="cpu")
     monkeypatch.setattr("marey.train.stages.VideoTask.heldout", never)
     assert finetune(library, str(model), settings(name="again"), "chosen", device="cpu").loss is not None
+
+
+@pytest.mark.parametrize("form", ["as diffusers saves it", "one file"])
+def test_a_stable_video_diffusion_of_any_form_is_finetuned(library, model, tmp_path, form):
+    """In diffusers' own folder nothing of Marey's is left; in one file of Stability's layout there are other names."""
+    from diffusers import StableVideoDiffusionPipeline
+
+    if form == "one file":
+        given = convert(model, tmp_path / "svd.safetensors")
+    else:
+        given = tmp_path / "svd"
+        StableVideoDiffusionPipeline.from_pretrained(model, local_files_only=True).save_pretrained(given)
+        assert not (given / "marey.json").exists()
+    asked = {"frames": 4, "fps": 8.0, "height": 32, "width": 32, "rank": 2, "stage": {"steps": 2}}
+    name = form.replace(" ", "-")
+    result = finetune(library, str(given), settings(name=name, **asked), "chosen", device="cpu")
+    tuned = parts_of(given).unet
+    pairs = pairs_of(tuned, load_adapter(tuned, result.folder, "lora"))
+    assert any(pair.up.abs().max() > 0 for pair in pairs.values())
+    asked = {**asked, "full": True, "name": f"all-of-{name}"}
+    whole = finetune(library, str(given), settings(**asked), "chosen", device="cpu")
+    pipeline = StableVideoDiffusionPipeline.from_pretrained(whole.folder, local_files_only=True)
+    before = parts_of(given).unet.state_dict()
+    moved = [name for name, value in pipeline.unet.state_dict().items() if not torch.equal(value, before[name])]
+    assert len(moved) > 0.8 * len(before)
 
 
 def test_two_processes_finetune_as_one_and_encode_once(encoded_library, model, tmp_path):

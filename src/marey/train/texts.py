@@ -21,7 +21,7 @@ _SHARD = 256
 
 @torch.no_grad()
 def embedded(embedder: TextEmbedder, text: str) -> torch.Tensor:
-    """Tokens (N, D) of a text, on the CPU: by itself, so that they depend on no batch, and as `Model.imagine` reads it."""
+    """Tokens (N, D) of a text, on the CPU: by itself, so that no batch has a say, and as `Model.imagine` reads it."""
     return embedder([told(text)])[0].float().cpu()
 
 
