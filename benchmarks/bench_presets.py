@@ -218,7 +218,7 @@ def worker(folder: str, side: str, guidance: tuple[float, float] | None, threads
         with torch.no_grad():
             pipeline.decode_latents(latents, info.frames, info.frames)
     else:
-        model._decode(latents)
+        model.decode(latents)
     calls = "" if foreign else f": {told_of(RUNS[-1].calls)}"
     widths = autoencoder.to_json()["block_out_channels"]
     decoder = f"temporal, {tuple(widths)}, {info.frames}x{info.height}x{info.width}"
@@ -284,7 +284,7 @@ def still_of(n: int, height: int, width: int, played: bool) -> Image.Image:
 
 def stages(network: EfficientNetLite0, model: Model, latents: Tensor) -> list[Tensor]:
     """Feature maps of the decoded frames, at 128 pixels or more."""
-    frames = torch.from_numpy(model._decode(latents)[0]).permute(0, 3, 1, 2).float()
+    frames = torch.from_numpy(model.decode(latents)[0]).permute(0, 3, 1, 2).float()
     if frames.shape[-1] < 128:
         frames = torch.nn.functional.interpolate(frames, size=(128, 128), mode="bicubic", align_corners=False)
     with torch.no_grad():

@@ -130,7 +130,7 @@ def test_a_card_to_fit_is_fitted_whatever_is_asked(model: Model, monkeypatch) ->
     """One clip at a time, decoded as the plan of memory says."""
     told, decode, saving = [], model.parts.autoencoder.decode, Saving(chunk=2)
     monkeypatch.setattr(model, "vram", 8.0)
-    monkeypatch.setattr(model, "_saving", lambda plan: saving)
+    monkeypatch.setattr(model, "saving", lambda plan: saving)
 
     def decoded(latents: torch.Tensor, **how: int | None) -> torch.Tensor:
         told.append((len(latents), how["chunk"]))

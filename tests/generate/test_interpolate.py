@@ -78,8 +78,8 @@ def test_the_two_ends_stay_in_the_latents_too(model):
         plan_frames.append(latents)
 
     plan = plan_for(model.info, model.parts.autoencoder.factor)
-    ours = model._sample(
-        plan, given[None], [28.0], [127.0], [0], None, lambda step: None, saving=model._saving(plan), seen=watched
+    ours = model.sample(
+        plan, given[None], [28.0], [127.0], [0], None, lambda step: None, saving=model.saving(plan), seen=watched
     )
     unit = torch.from_numpy(given).permute(0, 3, 1, 2)[None].float() / 127.5 - 1
     mean = model.parts.autoencoder.encode(unit)[0] * model.parts.autoencoder.scaling_factor

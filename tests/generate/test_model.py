@@ -297,7 +297,7 @@ def test_guidance_in_two_calls_is_the_same(model, monkeypatch):
         return forward(self, sample, *rest, **named)
 
     monkeypatch.setattr(type(model.parts.unet), "forward", counting)
-    monkeypatch.setattr(model, "_saving", lambda plan, chunk=None: Saving(sequential=True))
+    monkeypatch.setattr(model, "saving", lambda plan, chunk=None: Saving(sequential=True))
     found = model.animate(stills()[0], **how)
     assert batches == [1] * 4
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
@@ -307,7 +307,7 @@ def test_a_model_of_little_memory_makes_nearly_the_same_video(folder, model):
     whole = plan_memory(Shapes.of(model.parts), 12, 96, 128, 40, dtype=torch.float32).stages[-1].peak
     vram = (0.6 * whole - usable(0)) / (usable(1) - usable(0))
     lean = Model.open(folder, device="cpu", dtype="float32", vram=vram)
-    saving = lean._saving(plan_for(lean.info, 4, frames=12, size=(96, 128)))
+    saving = lean.saving(plan_for(lean.info, 4, frames=12, size=(96, 128)))
     assert saving.chunk is not None
     how = {"frames": 12, "size": (96, 128), "seed": 1, "steps": 2}
     theirs, ours = (one.animate(stills(1, 96, 128)[0], **how).frames.astype(int) for one in (model, lean))

@@ -9,12 +9,12 @@ from torch import Tensor
 from marey.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from marey.generate.model import Model
+    from marey.generate.opened import Opened
     from marey.generate.plan import Plan
 
 
 def several(
-    model: "Model",
+    model: "Opened",
     what: str,
     plan: "Plan",
     stills: np.ndarray | None,
@@ -45,7 +45,7 @@ def several(
     """
     count = len(seeds)
     videos = np.empty((count, plan.frames, plan.height, plan.width, 3), np.uint8)
-    saving = model._saving(plan)
+    saving = model.saving(plan)
     batch = 1 if model.vram is not None else batch  # a plan of memory is of one clip
     total = -(-count // batch) * plan.steps
     for start in range(0, count, batch):
@@ -54,7 +54,7 @@ def several(
         def done(step: int, before: int = start // batch * plan.steps) -> None:
             progress(what, before + step, total)
 
-        latents = model._sample(
+        latents = model.sample(
             plan,
             None if stills is None else stills[some],
             fps[some],
@@ -66,5 +66,5 @@ def several(
             numbers=None if numbers is None else numbers[some],
             saving=saving,
         ).latents
-        videos[some] = model._decode(latents, saving)
+        videos[some] = model.decode(latents, saving)
     return videos
