@@ -25,13 +25,11 @@ import torch
 from tokenizers import Tokenizer
 
 from marey.errors import MareyError
+from marey.network import pipeline
 from marey.network.autoencoder import Autoencoder
 from marey.network.condition import BASE, Condition, condition_named
 from marey.network.config import UNetConfig
 from marey.network.embedders import (
-    CLIP_MEAN,
-    CLIP_STD,
-    IMAGE_SIZE,
     PAD,
     ImageEmbedder,
     TextEmbedder,
@@ -41,16 +39,6 @@ from marey.network.embedders import (
 from marey.network.unet import SpatioTemporalUNet
 from marey.network.weights import PICKLES, read_weights, refuse_pickle, saved_dtype, write_weights
 
-PIPELINE = "StableVideoDiffusionPipeline"
-COMPONENTS = {
-    "feature_extractor": ("transformers", "CLIPImageProcessor"),
-    "image_encoder": ("transformers", "CLIPVisionModelWithProjection"),
-    "scheduler": ("diffusers", "EulerDiscreteScheduler"),
-    "unet": ("diffusers", "UNetSpatioTemporalConditionModel"),
-    "vae": ("diffusers", "AutoencoderKLTemporalDecoder"),
-}
-_ALIASES = {"CLIPImageProcessorPil", "CLIPImageProcessorFast", "CLIPFeatureExtractor"}
-"""What other versions of transformers call CLIPImageProcessor."""
 _DIFFUSERS, _TRANSFORMERS = "diffusion_pytorch_model", "model"  # what each calls its file of weights
 _TEXT_PREFIX = "text_model."  # of CLIPTextModel's keys in every published folder; in memory there is none
 
@@ -226,7 +214,7 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | None = None) -> Parts
         raise MareyError(
             f"There is no model at {folder}: a folder that `marey train` made, or any of diffusers', would do."
         )
-    _check_index(folder)
+    pipeline.check(_json(folder / "model_index.json"), folder)
 
     unet = _unet(folder / "unet", dtype)
     with torch.device("meta"):
@@ -262,10 +250,10 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | None = None) -> Parts
 
 def _write(folder: Path, parts: Parts, card: str) -> None:
     made_by = {"_diffusers_version": version("diffusers")}
-    index = {"_class_name": PIPELINE, **made_by, **{name: list(place) for name, place in COMPONENTS.items()}}
-    _put(folder / "model_index.json", index)
-    _put(folder / "scheduler" / "scheduler_config.json", {**_scheduler(parts.info), **made_by})
-    _put(folder / "feature_extractor" / "preprocessor_config.json", _feature_extractor())
+    scheduler = pipeline.scheduler(parts.info.sigma_min, parts.info.sigma_max)
+    _put(folder / "model_index.json", {**pipeline.index(), **made_by})
+    _put(folder / "scheduler" / "scheduler_config.json", {**scheduler, **made_by})
+    _put(folder / "feature_extractor" / "preprocessor_config.json", pipeline.feature_extractor())
     for name, unet in (("unet", parts.unet), ("unet_image", parts.unet_image)):
         if unet is not None:
             _put(folder / name / "config.json", {**unet.config.to_json(), **made_by})
@@ -284,62 +272,6 @@ def _write(folder: Path, parts: Parts, card: str) -> None:
         write_weights(parts.condition, folder / "condition" / f"{_TRANSFORMERS}.safetensors")
     _put(folder / "marey.json", parts.info.to_json())
     (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def _scheduler(info: ModelInfo) -> dict[str, Any]:
-    """diffusers' EulerDiscreteScheduler on the schedule that `marey.diffusion.schedules.karras` gives."""
-    return {
-        "_class_name": "EulerDiscreteScheduler",
-        "beta_end": 0.012,
-        "beta_schedule": "scaled_linear",
-        "beta_start": 0.00085,
-        "interpolation_type": "linear",
-        "num_train_timesteps": 1000,
-        "prediction_type": "v_prediction",
-        "sigma_max": info.sigma_max,
-        "sigma_min": info.sigma_min,
-        "steps_offset": 1,
-        "timestep_spacing": "leading",
-        "timestep_type": "continuous",
-        "trained_betas": None,
-        "use_karras_sigmas": True,
-    }
-
-
-def _feature_extractor() -> dict[str, Any]:
-    return {
-        "crop_size": {"height": IMAGE_SIZE, "width": IMAGE_SIZE},
-        "do_center_crop": True,
-        "do_convert_rgb": True,
-        "do_normalize": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "feature_extractor_type": "CLIPImageProcessor",
-        "image_mean": list(CLIP_MEAN),
-        "image_processor_type": "CLIPImageProcessor",
-        "image_std": list(CLIP_STD),
-        "resample": 3,
-        "rescale_factor": 1 / 255,
-        "size": {"shortest_edge": IMAGE_SIZE},
-    }
-
-
-def _check_index(folder: Path) -> None:
-    """Every class is named as expected: another pipeline's folder is not taken for this one's."""
-    where = folder / "model_index.json"
-    index = _json(where)
-    if index.get("_class_name") == "StableDiffusionPipeline":
-        raise MareyError(f"{folder} is a picture model: `marey train` with train.start makes a video model of it.")
-    if index.get("_class_name") != PIPELINE:
-        raise MareyError(f"{where} is of a {index.get('_class_name')}: a {PIPELINE} would do.")
-    for name, (library, kind) in COMPONENTS.items():
-        given = index.get(name)
-        known = {kind} | (_ALIASES if name == "feature_extractor" else set())
-        if not isinstance(given, list) or len(given) != 2 or given[0] != library or given[1] not in known:
-            raise MareyError(f"{where} has {name} = {given}: [{library!r}, {kind!r}] would do.")
-    for name, value in index.items():
-        if not name.startswith("_") and name not in COMPONENTS and value not in (None, [None, None]):
-            raise MareyError(f"{where} has a part {name!r}, which a {PIPELINE} has no place for.")
 
 
 def _check_fit(parts: Parts) -> None:
