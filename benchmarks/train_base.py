@@ -84,8 +84,8 @@ Model.open().animate("picture.png").save("picture.mp4")
   block, for which diffusers' UNet has no place. `vae/` and `image_encoder/` open by their classes.
 - Parameters: {parameters}; float16.
 - Made by `python benchmarks/train_base.py FOLDER` of Marey's repository, recipe `marey-tiny`, seed 7, on {encoded}
-  clips; the averaged weights of step {step} of {steps} of the last stage. `train.log` and `metrics.jsonl` are of that
-  training.
+  clips; the averaged weights of step {step} of {steps} of the last stage, after {before} of the one before. `train.log`
+  and `metrics.jsonl` are of that training.
 - Events are balanced: none is asked for in more than 13 % of the clips. All clips have 15 frames a second, so that the
   condition of the rate says nothing; the motion bucket was told for half of them, and is 127 for the others.
 - How good it is, and what it cannot do, stands with intervals in docs/marey-tiny.md.
@@ -387,6 +387,7 @@ class Work:
                 parameters=", ".join(f"{name} {count / 1e6:.2f} M" for name, count in parameters.items()),
                 step=step,
                 steps=steps,
+                before=self.recipe.train.video.steps,
                 encoded=sum(len(load(self.folder / name).asked) for name in ("clips", "more")),
             ),
             frames=windows.frames,
