@@ -36,9 +36,8 @@ from marey.recipe import Evaluate
 FIRST, PLAYS, CLIPS = 800_000, 40, 96
 LEARNED, LEARNED_PLAYS, LEARNED_CLIPS = 0, 40, 120
 """Training clips, which give the drift's velocity and the axes of the distance."""
-SAMPLES, MEANS = 16, 32
-"""Samples of a still whose mean is compared, and of how many stills. They are drawn without guidance: with it they are
-not of the law that the network has learned, whose mean this is."""
+SAMPLES, MEANS = 16, 24
+"""Samples of a still whose mean is compared, and of how many stills."""
 SHOWN = ("run right", "jump right", "jump left", "climb up", "coin", "duck")
 """Events that the picture has."""
 NAMES = ("psnr", "ssim", "difference", "motion_error", "motion", "background_consistency", "identity")
@@ -57,14 +56,11 @@ def made(folder: Path, name: str, work: Any) -> np.ndarray:
     return np.load(path)
 
 
-def asked(
-    model: Model, texts: Sequence[str], stills: np.ndarray | None, seeds: Sequence[int], guided: bool = True
-) -> np.ndarray:
+def asked(model: Model, texts: Sequence[str], stills: np.ndarray | None, seeds: Sequence[int]) -> np.ndarray:
     """Videos of texts, with stills or without."""
     many = len(texts)
     motion = [model.info.motion] * many
-    plan = plan_for(model.info, 4, guidance=None if guided else (1.0, 1.0))
-    return imagine(model, texts, stills, plan, [FPS] * many, motion, seeds, batch=8)
+    return imagine(model, texts, stills, plan_for(model.info, 4), [FPS] * many, motion, seeds, batch=8)
 
 
 def continued(shown: dict[str, np.ndarray], clips: Chosen, before: Chosen) -> tuple[list[Any], list[Any]]:
@@ -164,13 +160,7 @@ def main(folder: Path, where: str | None = None) -> None:
         "means",
         lambda: np.stack(
             [
-                asked(
-                    model,
-                    [texts[n]] * SAMPLES,
-                    np.repeat(truth[n : n + 1, 0], SAMPLES, axis=0),
-                    range(SAMPLES),
-                    guided=False,
-                )
+                asked(model, [texts[n]] * SAMPLES, np.repeat(truth[n : n + 1, 0], SAMPLES, axis=0), range(SAMPLES))
                 for n in few
             ]
         ),

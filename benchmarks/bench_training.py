@@ -201,7 +201,8 @@ def ours(precision: str, steps: int, checkpointing: Any, accumulate: int) -> dic
     from marey.train.conditions import Conditions
     from marey.train.encoded import Encoded
     from marey.train.loop import Pace, fit
-    from marey.train.stages import VideoNetwork, VideoTask
+    from marey.train.networks import VideoNetwork
+    from marey.train.stages import VideoTask
 
     config = networks(only_shape=True)
     stage = recipe.Stage(

@@ -37,8 +37,8 @@ from marey.train.joint import Footage, JointNetwork, JointTask, PictureTask
 from marey.train.linear_start import start_linear
 from marey.train.loop import Batch, Pace, fit
 from marey.train.metrics import Metrics
+from marey.train.networks import ImageNetwork
 from marey.train.pixels import to_unit
-from marey.train.stages import ImageNetwork
 from marey.train.windows import fingerprint
 
 STAGES = ("clips", "autoencoder", "latents", "image", "video", "finetune", "model")
@@ -57,6 +57,7 @@ SAMPLED: dict[str, Any] = {
     "sigma_max": 60.0,
     "guidance": (2.0, 2.0),
     "noise_aug": 0.02,
+    "holds": True,
 }
 """How the model samples unless told otherwise."""
 CARD = """---

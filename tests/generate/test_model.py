@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -430,3 +431,19 @@ def test_solvers_and_schedules_are_heard_and_repeat(model, how):
     one, again = (model.animate(stills()[0], **given, **how) for _ in range(2))
     assert torch.equal(one, again)
     assert not torch.equal(one, model.animate(stills()[0], **given))
+
+
+def test_a_model_that_holds_its_still_puts_it_back_in_each_step(folder, model, tmp_path):
+    table = json.loads((folder / "marey.json").read_text())
+    assert table["holds"] is False
+    kept = tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    (kept / "marey.json").write_text(json.dumps({**table, "holds": True}))
+    holding = Model.open(kept, device="cpu")
+    still = np.random.default_rng(3).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    unit = torch.from_numpy(still).permute(2, 0, 1)[None, None].float() / 127.5 - 1
+    mean = holding.parts.autoencoder.encode(unit)[0] * holding.parts.autoencoder.scaling_factor
+    first, free = (each.animate(still, seed=1, output="latents") for each in (holding, model))
+    torch.testing.assert_close(first[:, :1], mean, atol=1e-4, rtol=0)
+    assert (free[:, :1] - mean).abs().max() > 0.01
+    assert not torch.allclose(first[:, 1:], free[:, 1:], atol=1e-4)

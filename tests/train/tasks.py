@@ -20,7 +20,8 @@ from marey.train.conditions import Conditions
 from marey.train.encoded import Encoded
 from marey.train.joint import Footage, JointNetwork, JointTask, PictureTask
 from marey.train.loop import Pace, Task, fit
-from marey.train.stages import ImageNetwork, ImageTask, VideoNetwork, VideoTask
+from marey.train.networks import ImageNetwork, VideoNetwork
+from marey.train.stages import ImageTask, VideoTask
 from marey.train.told import ToldTask
 from marey.train.windows import Window
 

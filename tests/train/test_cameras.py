@@ -21,7 +21,7 @@ from marey.train.batches import noise
 from marey.train.cameras import Cameras
 from marey.train.finetune import finetune
 from marey.train.joint import UNSAID
-from marey.train.stages import VideoNetwork
+from marey.train.networks import VideoNetwork
 from marey.train.windows import encoded
 
 from . import made

@@ -16,8 +16,8 @@ from marey.train.batches import noise
 from marey.train.finetune import finetune
 from marey.train.givers import BothEnds
 from marey.train.metrics import Metrics
+from marey.train.networks import VideoNetwork
 from marey.train.pixels import stacked, to_unit
-from marey.train.stages import VideoNetwork
 from marey.train.windows import encoded
 
 from . import made

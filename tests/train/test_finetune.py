@@ -23,7 +23,7 @@ from marey.train.encoded import Encoded
 from marey.train.finetune import finetune
 from marey.train.metrics import Metrics
 from marey.train.needs import Needs, demand_fit, needs_of, speed
-from marey.train.stages import VideoNetwork
+from marey.train.networks import VideoNetwork
 
 from .pair import together
 from .toy import pace

@@ -13,7 +13,8 @@ from marey.network.inflate import inflate
 from marey.network.unet import fresh, is_temporal
 from marey.train.joint import NOISIER, UNSAID, Footage, JointNetwork, JointTask, PictureTask, even_sigmas
 from marey.train.loop import Pace, fit
-from marey.train.stages import HELDOUT_SIGMAS, ImageNetwork
+from marey.train.networks import ImageNetwork
+from marey.train.stages import HELDOUT_SIGMAS
 
 CPU = torch.device("cpu")
 STAGE = recipe.Stage(steps=6, batch=4, lr=1e-3, warmup=2, evaluate_every=6, checkpoint_every=6)

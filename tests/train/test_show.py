@@ -16,8 +16,9 @@ from marey.train.batches import noise, noise_rows
 from marey.train.encoded import Encoded
 from marey.train.loop import fit
 from marey.train.metrics import Metrics
+from marey.train.networks import VideoNetwork
 from marey.train.pace import Pace
-from marey.train.stages import VideoNetwork, VideoTask
+from marey.train.stages import VideoTask
 from marey.train.windows import encoded
 
 from .test_stages import STAGE, video_network

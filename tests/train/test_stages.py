@@ -17,8 +17,9 @@ from marey.train.autoencoder import load_autoencoder
 from marey.train.batches import choose
 from marey.train.encoded import Encoded, best
 from marey.train.loop import Pace, fit
+from marey.train.networks import ImageNetwork, VideoNetwork
 from marey.train.pixels import stacked, to_unit
-from marey.train.stages import ImageNetwork, ImageTask, VideoNetwork, VideoTask
+from marey.train.stages import ImageTask, VideoTask
 from marey.train.windows import encoded
 
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ from marey.train.encoded import Encoded
 from marey.train.finetune import finetune
 from marey.train.joint import DROP_TEXT, NOISIER, UNSAID
 from marey.train.metrics import Metrics
-from marey.train.stages import VideoNetwork
+from marey.train.networks import VideoNetwork
 from marey.train.texts import embedded as embed_text
 from marey.train.texts import keep_texts
 from marey.train.told import ToldTask

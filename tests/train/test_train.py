@@ -17,7 +17,8 @@ from marey.train.checkpoints import Checkpoints
 from marey.train.encoded import Encoded
 from marey.train.loop import fit
 from marey.train.metrics import Metrics
-from marey.train.stages import VideoNetwork, VideoTask
+from marey.train.networks import VideoNetwork
+from marey.train.stages import VideoTask
 from marey.train.windows import encoded
 
 from . import made

@@ -122,6 +122,8 @@ def sample(
                 lambda pixels: autoencoder.encode(there(pixels))[0],
                 autoencoder.scaling_factor,
             )
+            if known is None and parts.info.holds:
+                known = autoencoder.encode(there(stills))[0] * autoencoder.scaling_factor
         frames = condition.concatenated(given, plan.frames).to(dtype)
     if noise is None:
         noise = normal(generators, shape)

@@ -64,6 +64,9 @@ class ModelInfo:
     """Whether the video UNet takes a text: its context is then the text's tokens, and the still's after them."""
     condition: str = "still"
     """What the video UNet is told, by its name in `network.condition`."""
+    holds: bool = False
+    """Whether in each step the given frames of the expected clip are put back to what they are. Between two ends they
+    always are; Stable Video Diffusion, which has seen its still with noise alone, does not."""
 
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, **asdict(self)}
@@ -135,6 +138,7 @@ def save_model(
     text_embedder: TextEmbedder | None = None,
     unet_image: SpatioTemporalUNet | None = None,
     condition: Condition | None = None,
+    holds: bool = False,
 ) -> Path:
     """Write a model; the folder appears when all of it is written, in place of one of the same name.
 
@@ -150,6 +154,7 @@ def save_model(
         text: whether the video UNet takes a text, by `text_embedder`.
         text_embedder, unet_image: of the image stage.
         condition: what the video UNet is told. None: a still.
+        holds: whether given frames are put back in each step.
 
     Returns:
         The folder.
@@ -173,6 +178,7 @@ def save_model(
         solver=solver,
         text=text,
         condition=Condition.name if condition is None else condition.name,
+        holds=holds,
     )
     told = condition or Condition(autoencoder.latent_channels)
     parts = Parts(unet, autoencoder, image_embedder, info, text_embedder, unet_image, condition=told)

@@ -35,10 +35,11 @@ from marey.train.latents import encode_windows
 from marey.train.loop import fit
 from marey.train.metrics import Metrics
 from marey.train.needs import Needs, demand_fit, needs_of
+from marey.train.networks import VideoNetwork
 from marey.train.pace import Pace
 from marey.train.pixels import Drawn, read_pixels
 from marey.train.processes import largest_piece, main_process, processes
-from marey.train.stages import VideoNetwork, VideoTask
+from marey.train.stages import VideoTask
 from marey.train.texts import keep_texts
 from marey.train.told import ToldTask
 from marey.train.windows import Window, encoded, fingerprint, plan

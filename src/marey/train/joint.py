@@ -21,8 +21,9 @@ from marey.network.embedders import ImageEmbedder, TextEmbedder
 from marey.network.unet import SpatioTemporalUNet
 from marey.train.batches import Draws, choose, noise, seed_of, stream
 from marey.train.loop import Batch
+from marey.train.networks import ImageNetwork
 from marey.train.pixels import to_unit
-from marey.train.stages import HELDOUT_SIGMAS, ImageNetwork, draws_of
+from marey.train.stages import HELDOUT_SIGMAS, draws_of
 
 UNSAID = 127.0
 """The motion bucket of a clip of which nothing is said of motion, and of half of the training clips."""

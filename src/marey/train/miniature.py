@@ -31,8 +31,9 @@ from marey.train.batches import Draws, choose, noise, stream
 from marey.train.conditions import digest
 from marey.train.loop import Batch, Pace, fit
 from marey.train.metrics import Metrics
+from marey.train.networks import ImageNetwork, VideoNetwork
 from marey.train.pixels import to_unit
-from marey.train.stages import ImageNetwork, VideoNetwork, draws_of
+from marey.train.stages import draws_of
 from marey.train.windows import fingerprint
 
 UNSAID = 127.0

@@ -18,7 +18,8 @@ from marey.train.batches import draw_caption, stream
 from marey.train.encoded import Encoded
 from marey.train.joint import DROP_TEXT, NOISIER, TEXT_ONLY, UNSAID
 from marey.train.loop import Batch
-from marey.train.stages import VideoNetwork, VideoTask
+from marey.train.networks import VideoNetwork
+from marey.train.stages import VideoTask
 from marey.train.texts import embedded
 from marey.train.windows import Window
 

@@ -31,8 +31,9 @@ from marey.train.encoded import Encoded, best
 from marey.train.loop import Pace, fit
 from marey.train.metrics import Metrics
 from marey.train.needs import demand_fit, needs_of
+from marey.train.networks import ImageNetwork, VideoNetwork
 from marey.train.processes import largest_piece, main_process
-from marey.train.stages import ImageNetwork, ImageTask, VideoNetwork, VideoTask
+from marey.train.stages import ImageTask, VideoTask
 from marey.train.told import ToldTask
 from marey.train.windows import Window, encoded, fingerprint
 
