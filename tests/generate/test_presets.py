@@ -7,7 +7,7 @@ import torch
 from marey.diffusion.guidance import triangle
 from marey.errors import MareyError
 from marey.generate import Model
-from marey.generate import model as opening
+from marey.generate import opened as opening
 from marey.generate.plan import plan_for
 from marey.generate.presets import PRESETS
 from marey.network.autoencoder import Autoencoder
