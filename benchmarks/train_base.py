@@ -89,7 +89,7 @@ Model.open().animate("picture.png").save("picture.mp4")
   and `metrics.jsonl` are of that training.
 - Events are balanced: none is asked for in more than 13 % of the clips. All clips have 15 frames a second, so that the
   condition of the rate says nothing; the motion bucket was told for half of them, and is 127 for the others.
-- How good it is, and what it cannot do, stands with intervals in docs/marey-tiny.md.
+- How good it is, and what it cannot do, stands with contact sheets and intervals in docs/marey-tiny.md.
 - Licence: Apache-2.0, as all of Marey.
 """
 THINGS = 6.0
