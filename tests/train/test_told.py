@@ -54,7 +54,7 @@ def model(tmp_path_factory):
     embedder = ImageEmbedder.build(32, hidden=32, patch=56)
     autoencoder = Autoencoder.build((32, 32, 32), sample_size=32)
     folder = tmp_path_factory.mktemp("model") / "told"
-    words = {"frames": 4, "size": 32, "fps": 8.0, "steps": 2, "guidance": (1.0, 1.0)}
+    words = {"frames": 4, "size": 32, "fps": 8.0, "steps": 2, "guidance": (1.0, 1.0), "holds": True}
     return save_model(folder, unet, autoencoder, embedder, card="x", text=True, text_embedder=texts, **words)
 
 

@@ -312,6 +312,7 @@ def _save(
         text_embedder=parts.text_embedder,
         unet_image=parts.unet_image,
         condition=parts.condition,
+        holds=info.holds,
     )
 
 
